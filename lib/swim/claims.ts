@@ -1,0 +1,380 @@
+/**
+ * What becomes of a claim about a member: alive, suspect, dead, and our answer
+ * when the claim is about ourselves.
+ *
+ * `member.ts` says which claim wins (`precedence`); this file carries the winner
+ * out: it changes the member table, passes the claim on, starts and ends
+ * suspicions, tells the layer above, and refutes. Claims come from packets, from
+ * push/pulls, from our own probes and from expired suspicions.
+ *
+ * Source: memberlist `state.go` (aliveNode, suspectNode, deadNode, refute).
+ */
+
+import { isSameIp } from "../kit/address.ts";
+import { equalBytes } from "../kit/bytes.ts";
+import { encodeMessage } from "../wire/message_codec.ts";
+import type { Alive, Dead, NodeDescriptor, Suspect } from "../wire/messages.ts";
+import { META_BYTES_MAX } from "./config.ts";
+import type { SwimCore } from "./core.ts";
+import { type Descriptor, Member, precedence } from "./member.ts";
+import { Suspicion, suspicionTimeoutMs } from "./suspicion.ts";
+
+/** Longest name that we take in. A longer one could hardly be gossiped. */
+const NAME_LENGTH_MAX = 512;
+/** Protocol versions in an alive message. */
+const VSN_BYTES = 6;
+
+export class Claims {
+  readonly #core: SwimCore;
+
+  constructor(core: SwimCore) {
+    this.#core = core;
+  }
+
+  // --- Ourselves ------------------------------------------------------------
+
+  /**
+   * Announces ourselves under the next incarnation, with fresh meta.
+   *
+   * @param token finishes when the announcement was gossiped
+   */
+  announce(nowMs: number, token?: number): void {
+    const core = this.#core;
+    core.incarnation = (core.incarnation + 1) >>> 0;
+    const node = core.describeSelf();
+    const { self } = core;
+    if (self === undefined) {
+      const made = new Member(node);
+      core.members.add(made);
+      this.#becomeAlive(made, node, core.incarnation, nowMs, { token });
+    } else {
+      this.#becomeAlive(self, node, core.incarnation, nowMs, { token });
+    }
+  }
+
+  /** Declares ourselves gone. Only after `core.isLeaving` was set. */
+  leave(nowMs: number, token: number): void {
+    const core = this.#core;
+    const { name } = core.config;
+    this.#becomeDead(
+      {
+        kind: "dead",
+        node: name,
+        from: name,
+        incarnation: core.incarnation,
+      },
+      nowMs,
+      token,
+    );
+  }
+
+  /**
+   * Proves that we live: a newer incarnation than the accusation names, told to
+   * all. Having to do so is a sign that we are slow (Lifeguard).
+   */
+  #refute(accusedIncarnation: number, nowMs: number): void {
+    const core = this.#core;
+    const self = core.self;
+    if (self === undefined) return;
+    core.incarnation = (Math.max(core.incarnation, accusedIncarnation) + 1) >>>
+      0;
+    self.incarnation = core.incarnation;
+    core.awareness.apply(1);
+    this.#broadcastAlive(self);
+    this.#endSuspicion(self);
+    if (!self.isLive) core.members.setState(self, "alive", nowMs);
+  }
+
+  // --- Alive ----------------------------------------------------------------
+
+  /**
+   * @param spread whether others may not know it yet; news that came from the
+   * whole cluster need not be told to it again
+   */
+  alive(claim: Alive, nowMs: number, spread = true): void {
+    const core = this.#core;
+    const { node, incarnation } = claim;
+    const member = core.members.get(node.name);
+    const isSelf = core.isSelf(node.name);
+    if (isSelf && core.isLeaving) return;
+
+    const isAddressKnown = member !== undefined &&
+      hasAddress(member.node, node, core.portOf(node.port));
+    // Most alive messages repeat what we know; they end here.
+    if (
+      isAddressKnown && !isSelf && incarnation <= member.incarnation
+    ) return;
+    if (isSelf && incarnation < core.incarnation) return;
+    if (!this.#isAcceptable(node, nowMs)) return;
+
+    if (member === undefined) {
+      this.#addMember(claim, nowMs, spread);
+    } else if (!isAddressKnown) {
+      this.#aliveElsewhere(member, claim, nowMs);
+    } else if (isSelf) {
+      this.#aliveAboutSelf(member, claim, nowMs);
+    } else {
+      this.#becomeAlive(
+        member,
+        this.#describe(member, node),
+        incarnation,
+        nowMs,
+      );
+    }
+  }
+
+  #addMember(claim: Alive, nowMs: number, spread: boolean): void {
+    const core = this.#core;
+    const { node, incarnation } = claim;
+    // Incarnation 0 is below every announced one; nobody is made of it.
+    if (incarnation === 0) return;
+    if (core.members.size >= core.config.membersMax) {
+      core.refuse(
+        "WARN",
+        `ignoring alive message for '${node.name}': the member table is full (${core.config.membersMax})`,
+        nowMs,
+      );
+      return;
+    }
+    const member = new Member(core.describe(node));
+    core.members.add(member);
+    this.#becomeAlive(member, member.node, incarnation, nowMs, { spread });
+  }
+
+  /** A known name at another address: the name is taken over, or in conflict. */
+  #aliveElsewhere(member: Member, claim: Alive, nowMs: number): void {
+    const core = this.#core;
+    const { deadNodeReclaimMs } = core.config;
+    const described = core.describe(claim.node);
+    const isReclaimable = member.state === "left" ||
+      (member.state === "dead" && deadNodeReclaimMs > 0 &&
+        nowMs - member.stateChangedMs > deadNodeReclaimMs);
+    if (isReclaimable) {
+      core.log(
+        "INFO",
+        `Updating address for left or failed node ${member.name} from ${member.address} to ${described.address}`,
+      );
+      this.#becomeAlive(member, described, claim.incarnation, nowMs);
+      return;
+    }
+    core.refuse(
+      "ERR",
+      `Conflicting address for ${member.name}. Mine: ${member.address} Theirs: ${described.address} Old state: ${
+        STATE_NUMBERS[member.state]
+      }`,
+      nowMs,
+    );
+    core.emitEvent({ type: "conflict", existing: member, other: described });
+  }
+
+  #aliveAboutSelf(self: Member, claim: Alive, nowMs: number): void {
+    const core = this.#core;
+    const { node, incarnation } = claim;
+    if (
+      incarnation === core.incarnation &&
+      equalBytes(node.meta, self.node.meta) &&
+      equalBytes(node.vsn, self.node.vsn)
+    ) return;
+    core.log(
+      "WARN",
+      `Refuting an alive message for '${self.name}' (${self.address})`,
+    );
+    this.#refute(incarnation, nowMs);
+  }
+
+  #becomeAlive(
+    member: Member,
+    node: Descriptor,
+    incarnation: number,
+    nowMs: number,
+    options: {
+      readonly spread?: boolean;
+      readonly token?: number | undefined;
+    } = {},
+  ): void {
+    const core = this.#core;
+    this.#endSuspicion(member);
+    const wasLive = member.isLive;
+    const isMetaNew = !equalBytes(member.node.meta, node.meta);
+    member.node = node;
+    member.incarnation = incarnation;
+    if (member.state !== "alive") core.members.setState(member, "alive", nowMs);
+    if (options.spread ?? true) this.#broadcastAlive(member, options.token);
+    if (!wasLive) core.emitEvent({ type: "memberJoin", member });
+    else if (isMetaNew) core.emitEvent({ type: "memberUpdate", member });
+  }
+
+  #broadcastAlive(member: Member, token?: number): void {
+    const { node, incarnation } = member;
+    const bytes = encodeMessage({ kind: "alive", incarnation, node });
+    this.#core.broadcasts.queueNamed(member.name, bytes, token);
+  }
+
+  /** Keeps the descriptor that we hold when the claim says the same. */
+  #describe(member: Member, node: NodeDescriptor): Descriptor {
+    const core = this.#core;
+    return member.node.isSame(node, core.portOf(node.port))
+      ? member.node
+      : core.describe(node);
+  }
+
+  /** Whether a descriptor makes sense; what does not is dropped and counted. */
+  #isAcceptable(node: NodeDescriptor, nowMs: number): boolean {
+    const problem = problemOf(node) ?? this.#core.host.refuseMember(node);
+    if (problem === undefined) return true;
+    this.#core.refuse(
+      "WARN",
+      `ignoring alive message for '${
+        node.name.slice(0, NAME_LENGTH_MAX)
+      }': ${problem}`,
+      nowMs,
+    );
+    return false;
+  }
+
+  // --- Suspect --------------------------------------------------------------
+
+  suspect(claim: Suspect, nowMs: number): void {
+    const core = this.#core;
+    const member = core.members.get(claim.node);
+    if (member === undefined) return;
+    switch (precedence(member, claim)) {
+      case "ignore":
+        return;
+      case "confirm":
+        this.#confirmSuspicion(member, claim, nowMs);
+        return;
+      case "apply":
+        if (core.isSelf(claim.node)) {
+          core.log("WARN", `Refuting a suspect message (from: ${claim.from})`);
+          this.#refute(claim.incarnation, nowMs);
+        } else {
+          this.#becomeSuspect(member, claim, nowMs);
+        }
+    }
+  }
+
+  #becomeSuspect(member: Member, claim: Suspect, nowMs: number): void {
+    const core = this.#core;
+    const { profile } = core.config;
+    core.broadcasts.queueNamed(member.name, encodeMessage(claim));
+    member.incarnation = claim.incarnation;
+    core.members.setState(member, "suspect", nowMs);
+
+    const others = core.members.size - 2;
+    const wanted = profile.suspicionMult - 2;
+    const minMs = suspicionTimeoutMs(
+      profile.suspicionMult,
+      core.members.size,
+      profile.probeIntervalMs,
+    );
+    const suspicion = new Suspicion(
+      // Too few members to hear from: the shortest timeout must do.
+      others < wanted ? 0 : wanted,
+      minMs,
+      minMs * profile.suspicionMaxTimeoutMult,
+      nowMs,
+      claim.from,
+    );
+    const row = core.deadlines.add(suspicion.deadlineMs(nowMs), {
+      kind: "suspicion",
+      member,
+    });
+    member.suspicion = { suspicion, row };
+  }
+
+  #confirmSuspicion(member: Member, claim: Suspect, nowMs: number): void {
+    const core = this.#core;
+    const running = member.suspicion;
+    if (running === undefined || !running.suspicion.confirm(claim.from)) return;
+    core.broadcasts.queueNamed(member.name, encodeMessage(claim));
+    core.deadlines.move(running.row, running.suspicion.deadlineMs(nowMs));
+  }
+
+  /** A suspicion ran out without a refutation. */
+  suspicionExpired(member: Member, nowMs: number): void {
+    const core = this.#core;
+    const running = member.suspicion;
+    if (running === undefined || member.state !== "suspect") return;
+    core.log(
+      "INFO",
+      `Marking ${member.name} as failed, suspect timeout reached (${running.suspicion.confirmations} peer confirmations)`,
+    );
+    this.#becomeDead({
+      kind: "dead",
+      node: member.name,
+      from: core.config.name,
+      incarnation: member.incarnation,
+    }, nowMs);
+  }
+
+  #endSuspicion(member: Member): void {
+    if (member.suspicion === undefined) return;
+    this.#core.deadlines.delete(member.suspicion.row);
+    member.suspicion = undefined;
+  }
+
+  // --- Dead -----------------------------------------------------------------
+
+  dead(claim: Dead, nowMs: number): void {
+    const core = this.#core;
+    const member = core.members.get(claim.node);
+    if (member === undefined || precedence(member, claim) === "ignore") return;
+    if (core.isSelf(claim.node) && !core.isLeaving) {
+      core.log("WARN", `Refuting a dead message (from: ${claim.from})`);
+      this.#refute(claim.incarnation, nowMs);
+      return;
+    }
+    this.#becomeDead(claim, nowMs);
+  }
+
+  #becomeDead(claim: Dead, nowMs: number, token?: number): void {
+    const core = this.#core;
+    const member = core.members.get(claim.node);
+    if (member === undefined) return;
+    this.#endSuspicion(member);
+    core.broadcasts.queueNamed(member.name, encodeMessage(claim), token);
+    member.incarnation = claim.incarnation;
+    const state = claim.node === claim.from ? "left" : "dead";
+    core.members.setState(member, state, nowMs);
+    core.emitEvent({ type: "memberLeave", member });
+  }
+}
+
+/** Numbers of the states in memberlist's log lines. */
+const STATE_NUMBERS = { alive: 0, suspect: 1, dead: 2, left: 3 } as const;
+
+/**
+ * Whether both claims name one address. Spellings of an IPv4 address in 4 and in
+ * 16 bytes are equal, which memberlist takes for a conflict.
+ */
+function hasAddress(
+  held: Descriptor,
+  claimed: NodeDescriptor,
+  claimedPort: number,
+): boolean {
+  if (held.port !== claimedPort) return false;
+  return equalBytes(held.addr, claimed.addr) ||
+    (held.addr.length !== claimed.addr.length &&
+      isSameIp(held.addr, claimed.addr));
+}
+
+/** What is wrong with a descriptor, `undefined` when nothing is. */
+function problemOf(node: NodeDescriptor): string | undefined {
+  const { vsn } = node;
+  if (node.name.length > NAME_LENGTH_MAX) {
+    return `the name has ${node.name.length} characters, at most ${NAME_LENGTH_MAX} are allowed`;
+  }
+  if (node.addr.length !== 4 && node.addr.length !== 16) {
+    return `IP byte length is invalid: ${node.addr.length} bytes is not either 4 or 16`;
+  }
+  if (node.meta.length > META_BYTES_MAX) {
+    return `meta has ${node.meta.length} bytes, at most ${META_BYTES_MAX} are allowed`;
+  }
+  if (vsn.length < VSN_BYTES) return "Vsn is not present";
+  const [min, max, current] = vsn as unknown as [number, number, number];
+  if (min === 0 || max === 0 || min > max) {
+    return `protocol version(s) are wrong: ${min} <= ${current} <= ${max} should be >0`;
+  }
+  return undefined;
+}

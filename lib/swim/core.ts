@@ -1,0 +1,286 @@
+/**
+ * What the mechanisms of the SWIM engine share: the member table, the clocks and
+ * counters, the deadline table, and the ways to say something.
+ *
+ * It holds state and carries out; it decides nothing. The rules live beside it,
+ * one mechanism per file.
+ */
+
+import { Deadlines } from "../kit/deadlines.ts";
+import { type LogLevel, logLevelRank } from "../kit/log.ts";
+import type { Random } from "../kit/random.ts";
+import {
+  COMPOUND_PART_BYTES,
+  COMPOUND_PARTS_MAX,
+  encodeCompound,
+} from "../wire/compound.ts";
+import { encodeMessage } from "../wire/message_codec.ts";
+import type { Message, NodeDescriptor } from "../wire/messages.ts";
+import type { CodecConfig } from "../wire/codec_config.ts";
+import { PacketCodec } from "../wire/packet.ts";
+import { Awareness } from "./awareness.ts";
+import { BroadcastQueue } from "./broadcast_queue.ts";
+import { PROTOCOL_MAX, PROTOCOL_MIN, type SwimConfig } from "./config.ts";
+import type { SwimHost } from "./host.ts";
+import { Descriptor, type Member, type MemberView } from "./member.ts";
+import { Membership } from "./membership.ts";
+import type { SwimEvent, SwimOutput } from "./output.ts";
+import type { Timer } from "./timer.ts";
+
+/** What an engine cannot make by itself, being a pure function of its inputs. */
+export interface EngineSeeds {
+  /** Source of every random choice. */
+  readonly random: Random;
+  /** Fresh 12 bytes for one encryption, never the same twice under one key. */
+  nextNonce(): Uint8Array;
+  /** Shares descriptors between engines of one process; see `DescriptorPool`. */
+  internNode?(node: NodeDescriptor, port: number): Descriptor;
+}
+
+/** First version that wraps packets in a checksum. */
+const CRC_VERSION = 5;
+/** Log lines about refused input in one second; the rest is counted. */
+const REFUSAL_LINES_MAX = 10;
+const REFUSAL_WINDOW_MS = 1_000;
+
+/** What the engine counts of its own work. */
+export interface SwimCounters {
+  packetsIn: number;
+  packetsOut: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** Packets, parts and streams that were refused. */
+  refused: number;
+}
+
+export class SwimCore {
+  readonly config: SwimConfig;
+  readonly host: SwimHost;
+  readonly random: Random;
+  readonly codecConfig: CodecConfig;
+  readonly codec: PacketCodec;
+  readonly members: Membership;
+  readonly broadcasts: BroadcastQueue;
+  readonly deadlines = new Deadlines<Timer>();
+  readonly awareness: Awareness;
+  readonly counters: SwimCounters = {
+    packetsIn: 0,
+    packetsOut: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    refused: 0,
+  };
+  /** Our own incarnation; the first announcement carries 1. */
+  incarnation = 0;
+  /** Set by a leave: what others say about us is then no longer refuted. */
+  isLeaving = false;
+
+  readonly #seeds: EngineSeeds;
+  readonly #logRank: number;
+  #outputs: SwimOutput[] = [];
+  #lastSeqNo = 0;
+  #lastOperation = 0;
+  #refusalLines = 0;
+
+  constructor(config: SwimConfig, host: SwimHost, seeds: EngineSeeds) {
+    this.config = config;
+    this.host = host;
+    this.random = seeds.random;
+    this.#seeds = seeds;
+    this.#logRank = logLevelRank(config.logLevel);
+    this.codecConfig = {
+      label: config.label,
+      keyring: config.keyring,
+      compression: config.compression,
+      protocolVersion: config.protocolVersion,
+      verifyIncoming: config.verifyIncoming,
+      verifyOutgoing: config.verifyOutgoing,
+      nextNonce: () => seeds.nextNonce(),
+    };
+    this.codec = new PacketCodec(this.codecConfig);
+    this.members = new Membership(seeds.random);
+    this.awareness = new Awareness(config.profile.awarenessMaxMultiplier);
+    this.broadcasts = new BroadcastQueue({
+      retransmitMult: config.profile.retransmitMult,
+      // Broadcasts are named by member, so the table bounds the queue.
+      depthMax: config.membersMax,
+      messageBytesMax: this.broadcastBytesMax,
+    });
+  }
+
+  /** Our own row. There is none before the engine was started. */
+  get self(): Member | undefined {
+    return this.members.get(this.config.name);
+  }
+
+  isSelf(name: string): boolean {
+    return name === this.config.name;
+  }
+
+  /** What we say of ourselves, with fresh meta from the layer above. */
+  describeSelf(): Descriptor {
+    const { config } = this;
+    const { delegateVersion: delegate } = config;
+    return this.describe({
+      name: config.name,
+      addr: config.advertiseAddr,
+      port: config.advertisePort,
+      meta: this.host.nodeMeta(),
+      vsn: Uint8Array.of(
+        PROTOCOL_MIN,
+        PROTOCOL_MAX,
+        config.protocolVersion,
+        delegate.min,
+        delegate.max,
+        delegate.current,
+      ),
+    });
+  }
+
+  /** A descriptor that may be kept, of one whose bytes are views into a packet. */
+  describe(node: NodeDescriptor): Descriptor {
+    const port = this.portOf(node.port);
+    const { internNode } = this.#seeds;
+    return internNode === undefined
+      ? new Descriptor(node, port)
+      : internNode(node, port);
+  }
+
+  /** Very old peers send no port; ours stands in for it. Source: `ensureCanConnect` callers in `net.go`. */
+  portOf(port: number): number {
+    const isUnknown = port === 0 || this.config.protocolVersion < 2;
+    return isUnknown ? this.config.bindPort : port;
+  }
+
+  nextSeqNo(): number {
+    this.#lastSeqNo = (this.#lastSeqNo + 1) >>> 0;
+    return this.#lastSeqNo;
+  }
+
+  nextOperation(): number {
+    return ++this.#lastOperation;
+  }
+
+  // --- Saying something -----------------------------------------------------
+
+  emit(output: SwimOutput): void {
+    this.#outputs.push(output);
+  }
+
+  emitEvent(event: SwimEvent): void {
+    this.#outputs.push({ kind: "event", event });
+  }
+
+  drain(): SwimOutput[] {
+    const outputs = this.#outputs;
+    if (outputs.length > 0) this.#outputs = [];
+    return outputs;
+  }
+
+  log(level: LogLevel, text: string): void {
+    if (logLevelRank(level) < this.#logRank) return;
+    this.#outputs.push({ kind: "log", level, text: `memberlist: ${text}` });
+  }
+
+  /**
+   * Counts refused input and logs it, but not more than a few lines a second: a
+   * flood of garbage must not become a flood of log lines.
+   */
+  refuse(level: LogLevel, text: string, nowMs: number): void {
+    this.counters.refused++;
+    if (this.#refusalLines === 0) {
+      this.deadlines.add(nowMs + REFUSAL_WINDOW_MS, { kind: "refusals" });
+    }
+    this.#refusalLines++;
+    if (this.#refusalLines <= REFUSAL_LINES_MAX) this.log(level, text);
+  }
+
+  /** Ends a second of refusals. */
+  summarizeRefusals(): void {
+    const unsaid = this.#refusalLines - REFUSAL_LINES_MAX;
+    this.#refusalLines = 0;
+    if (unsaid > 0) {
+      this.log(
+        "WARN",
+        `${unsaid} more messages were refused in the last second`,
+      );
+    }
+  }
+
+  // --- Sending packets ------------------------------------------------------
+
+  /** Sends one message with as many waiting broadcasts as fit. */
+  sendWithBroadcasts(to: string, message: Message): void {
+    const bytes = encodeMessage(message);
+    const riders = this.takeBroadcasts(
+      this.codec.piggybackRoomBytes(bytes.length, this.config.packetBytesMax),
+    );
+    if (riders.length === 0) {
+      this.sendBytes(to, bytes, { crc: false });
+    } else {
+      this.sendParts(to, [bytes, ...riders], { crc: false });
+    }
+  }
+
+  /** Packs parts, each one whole message, into as few packets as allowed. */
+  sendParts(
+    to: string,
+    parts: readonly Uint8Array[],
+    options: { readonly crc: boolean },
+  ): void {
+    for (let start = 0; start < parts.length; start += COMPOUND_PARTS_MAX) {
+      const some = parts.slice(start, start + COMPOUND_PARTS_MAX);
+      const [only] = some;
+      const bytes = some.length === 1 && only !== undefined
+        ? only
+        : encodeCompound(some);
+      this.sendBytes(to, bytes, options);
+    }
+  }
+
+  sendBytes(
+    to: string,
+    message: Uint8Array,
+    options: { readonly crc: boolean },
+  ): void {
+    const bytes = this.codec.seal(message, options);
+    this.counters.packetsOut++;
+    this.counters.bytesOut += bytes.length;
+    this.#outputs.push({ kind: "packet", to, bytes });
+  }
+
+  /** Whether packets to a member carry a checksum. */
+  wantsCrc(member: MemberView): boolean {
+    return (member.node.vsn[1] ?? 0) >= CRC_VERSION;
+  }
+
+  /** Whether there is anything to gossip. */
+  get hasBroadcasts(): boolean {
+    return this.broadcasts.size > 0 || this.host.hasBroadcasts();
+  }
+
+  /** Takes broadcasts, ours before those of the layer above, for one packet. */
+  takeBroadcasts(roomBytes: number): Uint8Array[] {
+    const taken = this.broadcasts.take(
+      COMPOUND_PART_BYTES,
+      roomBytes,
+      this.members.size,
+    );
+    if (!this.host.hasBroadcasts()) return taken;
+    let freeBytes = roomBytes;
+    for (const bytes of taken) freeBytes -= bytes.length + COMPOUND_PART_BYTES;
+    if (freeBytes <= COMPOUND_PART_BYTES) return taken;
+    taken.push(...this.host.takeBroadcasts(COMPOUND_PART_BYTES, freeBytes));
+    return taken;
+  }
+
+  /** Longest message that can be gossiped at all. */
+  get broadcastBytesMax(): number {
+    return this.gossipRoomBytes - COMPOUND_PART_BYTES;
+  }
+
+  /** Room of a packet that carries nothing but broadcasts. */
+  get gossipRoomBytes(): number {
+    return this.codec.gossipRoomBytes(this.config.packetBytesMax);
+  }
+}

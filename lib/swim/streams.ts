@@ -1,0 +1,561 @@
+/**
+ * Every stream of the engine: who opened it, what for, and how it ends.
+ *
+ *   inbound     opened --bytes--> message complete --our answer--> closed
+ *   push/pull   dialing --dialed, our state--> awaiting the reply --> closed
+ *   ping        dialing --dialed, the ping---> awaiting the ack ----> closed
+ *
+ * One request per stream, at most one answer. Each stream has one row in the
+ * deadline table; whatever happens, the stream ends there. A stream that is
+ * gone from the table is over: late inputs for it are ignored.
+ *
+ * Source: memberlist `net.go` (handleConn), `state.go` (pushPullNode),
+ * `memberlist.go` (Join).
+ */
+
+import type { Deadline } from "../kit/deadlines.ts";
+import type { Ping, PushPull, StreamMessage } from "../wire/messages.ts";
+import {
+  encodeStreamMessage,
+  sealStream,
+  StreamError,
+  StreamReader,
+} from "../wire/stream_frame.ts";
+import { WireError } from "../wire/wire_error.ts";
+import type { Claims } from "./claims.ts";
+import type { SwimCore } from "./core.ts";
+import type { Member } from "./member.ts";
+import type { OperationId, StreamId } from "./output.ts";
+import {
+  makePushPull,
+  mergePushPull,
+  pushPullIntervalMs,
+} from "./push_pull.ts";
+import type { Timer } from "./timer.ts";
+
+/** Streams that others may hold open to us at one time. */
+export const INBOUND_STREAMS_MAX = 128;
+/** Bytes that all unfinished inbound streams together may hold. */
+export const INBOUND_BYTES_MAX = 128 * 1024 * 1024;
+/** Addresses of one join that are tried at one time. */
+const JOINS_AT_ONCE = 16;
+
+/** One address to join. */
+export interface JoinTarget {
+  /** `ip:port`; names were resolved before. */
+  readonly address: string;
+  /** The name that the member is expected to have, for logs only. */
+  readonly name?: string;
+}
+
+interface Join {
+  readonly operation: OperationId;
+  readonly targets: readonly JoinTarget[];
+  readonly errors: (string | undefined)[];
+  /**
+   * Connections that stand and wait for their turn. Dials run side by side, so
+   * that a dead address costs no time, but one exchange follows the other: each
+   * then carries what the earlier ones brought, which is how two clusters that
+   * do not know each other are linked by one join.
+   */
+  readonly ready: Stream[];
+  exchanging: Stream | undefined;
+  nextIndex: number;
+  running: number;
+  contacted: number;
+}
+
+type Purpose =
+  | { readonly kind: "inbound"; readonly from: string; bytes: number }
+  | {
+    readonly kind: "pushPull";
+    readonly target: JoinTarget;
+    /** The join it is part of, and which of its targets; none when periodic. */
+    readonly join?: { readonly of: Join; readonly index: number };
+  }
+  | {
+    readonly kind: "ping";
+    readonly target: Member;
+    readonly ping: Ping;
+    readonly endMs: number;
+  };
+
+interface Stream {
+  readonly id: StreamId;
+  readonly purpose: Purpose;
+  readonly reader: StreamReader;
+  readonly row: Deadline<Timer>;
+  /** Outbound only: whether the connection stands. */
+  isDialed: boolean;
+}
+
+export class Streams {
+  readonly #core: SwimCore;
+  readonly #claims: Claims;
+  readonly #onStreamAck: (seqNo: number) => void;
+  readonly #streams = new Map<StreamId, Stream>();
+  #lastId = 0;
+  #inboundCount = 0;
+  #inboundBytes = 0;
+
+  /** @param onStreamAck told when a stream ping was answered */
+  constructor(
+    core: SwimCore,
+    claims: Claims,
+    onStreamAck: (seqNo: number) => void,
+  ) {
+    this.#core = core;
+    this.#claims = claims;
+    this.#onStreamAck = onStreamAck;
+  }
+
+  // --- Starting exchanges ---------------------------------------------------
+
+  /** Plans the periodic push/pull; the first comes after a random extra wait. */
+  start(nowMs: number): void {
+    const intervalMs = this.#core.config.profile.pushPullIntervalMs;
+    if (intervalMs <= 0) return;
+    const staggerMs = this.#core.random.fraction() * intervalMs;
+    this.#planPushPull(nowMs + staggerMs);
+  }
+
+  #planPushPull(fromMs: number): void {
+    const core = this.#core;
+    const intervalMs = pushPullIntervalMs(
+      core.config.profile.pushPullIntervalMs,
+      core.members.size,
+    );
+    core.deadlines.add(fromMs + intervalMs, { kind: "pushPull" });
+  }
+
+  /** The periodic exchange with one random member. */
+  pushPullTick(nowMs: number): void {
+    const core = this.#core;
+    this.#planPushPull(nowMs);
+    const [partner] = core.members.pick(
+      1,
+      (member) => member.state === "alive" && !core.isSelf(member.name),
+    );
+    if (partner === undefined) return;
+    const { name, address } = partner;
+    this.#dialPushPull({ name, address }, undefined, nowMs);
+  }
+
+  join(targets: readonly JoinTarget[], nowMs: number): OperationId {
+    const join: Join = {
+      operation: this.#core.nextOperation(),
+      targets,
+      errors: new Array<string | undefined>(targets.length).fill(undefined),
+      ready: [],
+      exchanging: undefined,
+      nextIndex: 0,
+      running: 0,
+      contacted: 0,
+    };
+    this.#advanceJoin(join, nowMs);
+    return join.operation;
+  }
+
+  #advanceJoin(join: Join, nowMs: number): void {
+    while (join.running < JOINS_AT_ONCE) {
+      const index = join.nextIndex;
+      const target = join.targets[index];
+      if (target === undefined) break;
+      join.nextIndex++;
+      join.running++;
+      this.#dialPushPull(target, { of: join, index }, nowMs);
+    }
+    if (join.running > 0) return;
+    this.#core.emitEvent({
+      type: "joinFinished",
+      operation: join.operation,
+      contacted: join.contacted,
+      errors: join.errors.filter((error) => error !== undefined),
+    });
+  }
+
+  #dialPushPull(
+    target: JoinTarget,
+    join: { readonly of: Join; readonly index: number } | undefined,
+    nowMs: number,
+  ): void {
+    const { streamTimeoutMs } = this.#core.config.profile;
+    this.#core.log(
+      "DEBUG",
+      `Initiating push/pull sync with: ${target.name ?? ""} ${target.address}`,
+    );
+    this.#dial(
+      { kind: "pushPull", target, ...(join && { join }) },
+      target.address,
+      nowMs + streamTimeoutMs,
+    );
+  }
+
+  /** Pings over a stream, while a probe waits for other answers. */
+  startPing(target: Member, ping: Ping, endMs: number): void {
+    this.#dial({ kind: "ping", target, ping, endMs }, target.address, endMs);
+  }
+
+  #dial(purpose: Purpose, to: string, deadlineMs: number): void {
+    const stream = this.#add(purpose, "dialing", deadlineMs);
+    this.#core.emit({ kind: "dial", streamId: stream.id, to });
+  }
+
+  // --- Inputs ---------------------------------------------------------------
+
+  /** Somebody opened a stream to us. */
+  opened(from: string, nowMs: number): StreamId {
+    const core = this.#core;
+    const deadlineMs = nowMs + core.config.profile.streamTimeoutMs;
+    const stream = this.#add(
+      { kind: "inbound", from, bytes: 0 },
+      "accepting",
+      deadlineMs,
+    );
+    core.log("DEBUG", `Stream connection from=${from}`);
+    if (this.#inboundCount > INBOUND_STREAMS_MAX) {
+      core.refuse(
+        "ERR",
+        `Too many streams at once, closing one from=${from}`,
+        nowMs,
+      );
+      this.#end(stream);
+    }
+    return stream.id;
+  }
+
+  /** A dial succeeded: says what the stream is for. */
+  dialed(id: StreamId, nowMs: number): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined || stream.isDialed) return;
+    stream.isDialed = true;
+    const { purpose } = stream;
+    if (purpose.kind === "ping") {
+      this.#write(stream, purpose.ping, "dialing");
+    } else if (purpose.kind === "pushPull") {
+      const join = purpose.join?.of;
+      if (join === undefined) return this.#exchange(stream, false, nowMs);
+      join.ready.push(stream);
+      this.#exchangeNext(join, nowMs);
+    }
+  }
+
+  /** Starts the next exchange of a join, if none is running. */
+  #exchangeNext(join: Join, nowMs: number): void {
+    while (join.exchanging === undefined) {
+      const stream = join.ready.shift();
+      if (stream === undefined) return;
+      // It may have ended while it waited.
+      if (!this.#streams.has(stream.id)) continue;
+      join.exchanging = stream;
+      this.#exchange(stream, true, nowMs);
+    }
+  }
+
+  #exchange(stream: Stream, isJoin: boolean, nowMs: number): void {
+    const core = this.#core;
+    const { streamTimeoutMs } = core.config.profile;
+    core.deadlines.move(stream.row, nowMs + streamTimeoutMs);
+    this.#write(stream, makePushPull(core, isJoin), "dialing");
+  }
+
+  dialFailed(id: StreamId, why: string, nowMs: number): void {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) this.#failOutbound(stream, why, nowMs);
+  }
+
+  received(id: StreamId, bytes: Uint8Array, nowMs: number): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    try {
+      if (stream.purpose.kind === "inbound") {
+        this.#countInbound(stream, bytes.length);
+      }
+      const message = stream.reader.push(bytes);
+      if (message !== undefined) this.#messageArrived(stream, message, nowMs);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#unreadable(stream, error, nowMs);
+    }
+  }
+
+  /** The other side sends nothing more. */
+  closed(id: StreamId, nowMs: number): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    if (stream.purpose.kind !== "inbound") {
+      this.#failOutbound(stream, "EOF", nowMs);
+      return;
+    }
+    try {
+      stream.reader.end();
+      this.#end(stream);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#unreadable(stream, error, nowMs);
+    }
+  }
+
+  /** The stream took too long. */
+  timedOut(id: StreamId, nowMs: number): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    const { purpose } = stream;
+    if (purpose.kind === "inbound") {
+      this.#core.refuse(
+        "ERR",
+        `failed to receive: i/o timeout from=${purpose.from}`,
+        nowMs,
+      );
+      this.#end(stream);
+      return;
+    }
+    const to = purpose.target.address;
+    const step = stream.isDialed ? `read tcp ${to}` : `dial tcp ${to}`;
+    this.#failOutbound(stream, `${step}: i/o timeout`, nowMs);
+  }
+
+  /** Ends every stream, without a word. */
+  closeAll(): void {
+    for (const stream of [...this.#streams.values()]) this.#end(stream);
+  }
+
+  // --- What arrived ---------------------------------------------------------
+
+  #messageArrived(stream: Stream, message: StreamMessage, nowMs: number): void {
+    switch (stream.purpose.kind) {
+      case "inbound":
+        this.#requestArrived(stream, stream.purpose.from, message, nowMs);
+        break;
+      case "pushPull":
+        this.#replyArrived(stream, message, nowMs);
+        break;
+      case "ping":
+        if (
+          message.kind === "ack" && message.seqNo === stream.purpose.ping.seqNo
+        ) {
+          this.#onStreamAck(message.seqNo);
+        }
+        this.#end(stream);
+    }
+  }
+
+  #requestArrived(
+    stream: Stream,
+    from: string,
+    message: StreamMessage,
+    nowMs: number,
+  ): void {
+    const core = this.#core;
+    switch (message.kind) {
+      case "ping":
+        if (message.node !== "" && !core.isSelf(message.node)) {
+          core.refuse(
+            "WARN",
+            `Got ping for unexpected node ${message.node} from=${from}`,
+            nowMs,
+          );
+          break;
+        }
+        this.#write(stream, {
+          kind: "ack",
+          seqNo: message.seqNo,
+          payload: new Uint8Array(0),
+        }, "accepting");
+        break;
+      case "pushPull": {
+        // Our own state first, as it was before the merge.
+        this.#write(stream, makePushPull(core, message.join), "accepting");
+        this.#merge(message, from, nowMs);
+        break;
+      }
+      case "user":
+        if (message.body.length > 0) {
+          core.emitEvent({ type: "userMessage", body: message.body });
+        }
+        break;
+      case "ack":
+      case "error":
+        core.refuse(
+          "ERR",
+          `Received invalid msgType (${
+            message.kind === "ack" ? 2 : 13
+          }) from=${from}`,
+          nowMs,
+        );
+    }
+    this.#end(stream);
+  }
+
+  #replyArrived(stream: Stream, message: StreamMessage, nowMs: number): void {
+    if (message.kind === "error") {
+      this.#failOutbound(stream, `remote error: ${message.text}`, nowMs);
+      return;
+    }
+    if (message.kind !== "pushPull") {
+      this.#failOutbound(
+        stream,
+        `received invalid message ${message.kind}, expected pushPull`,
+        nowMs,
+      );
+      return;
+    }
+    const problem = mergePushPull(
+      this.#core,
+      this.#claims,
+      message,
+      nowMs,
+      !this.#isFirstContact(stream.purpose),
+    );
+    if (problem !== undefined) {
+      this.#failOutbound(stream, problem, nowMs);
+      return;
+    }
+    this.#end(stream);
+    this.#joinStepDone(stream, undefined, nowMs);
+  }
+
+  /**
+   * Whether we were alone and asked one member to let us in. All that it tells
+   * us, its cluster knows already; memberlist gossips it all the same, a message
+   * per member and transmission. With several addresses we might be the link
+   * between clusters that do not know each other, so then it is passed on.
+   */
+  #isFirstContact(purpose: Purpose): boolean {
+    return purpose.kind === "pushPull" &&
+      purpose.join?.of.targets.length === 1 &&
+      this.#core.members.liveCount === 1;
+  }
+
+  #merge(message: PushPull, from: string, nowMs: number): void {
+    const problem = mergePushPull(this.#core, this.#claims, message, nowMs);
+    if (problem === undefined) return;
+    this.#core.refuse(
+      "ERR",
+      `Failed push/pull merge: ${problem} from=${from}`,
+      nowMs,
+    );
+  }
+
+  /** Bytes that make no sense; the sender is told only if the outer layers failed. */
+  #unreadable(stream: Stream, error: WireError, nowMs: number): void {
+    const core = this.#core;
+    const { purpose } = stream;
+    if (purpose.kind !== "inbound") {
+      this.#failOutbound(stream, error.detail, nowMs);
+      return;
+    }
+    core.refuse("ERR", `${error.detail} from=${purpose.from}`, nowMs);
+    if (error instanceof StreamError && error.answer) {
+      this.#write(stream, { kind: "error", text: error.reason }, "accepting");
+    }
+    this.#end(stream);
+  }
+
+  #failOutbound(stream: Stream, why: string, nowMs: number): void {
+    const core = this.#core;
+    const { purpose } = stream;
+    this.#end(stream);
+    if (purpose.kind === "ping") {
+      // A refused dial is expected of a dead member; what breaks later is not.
+      if (stream.isDialed) core.log("ERR", `Failed fallback TCP ping: ${why}`);
+      return;
+    }
+    if (purpose.kind !== "pushPull") return;
+    const { target, join } = purpose;
+    if (join === undefined) {
+      core.log(
+        "ERR",
+        `Push/Pull with ${target.name ?? target.address} failed: ${why}`,
+      );
+    } else {
+      core.log("DEBUG", `failed to join ${target.address}: ${why}`);
+    }
+    this.#joinStepDone(stream, why, nowMs);
+  }
+
+  #joinStepDone(
+    stream: Stream,
+    why: string | undefined,
+    nowMs: number,
+  ): void {
+    const { purpose } = stream;
+    if (purpose.kind !== "pushPull" || purpose.join === undefined) return;
+    const { of: join, index } = purpose.join;
+    join.running--;
+    if (why === undefined) join.contacted++;
+    else join.errors[index] = joinError(purpose.target, why);
+    if (join.exchanging === stream) join.exchanging = undefined;
+    this.#exchangeNext(join, nowMs);
+    this.#advanceJoin(join, nowMs);
+  }
+
+  // --- The table ------------------------------------------------------------
+
+  #add(
+    purpose: Purpose,
+    role: "accepting" | "dialing",
+    deadlineMs: number,
+  ): Stream {
+    const id = ++this.#lastId;
+    const stream: Stream = {
+      id,
+      purpose,
+      reader: new StreamReader(this.#core.codecConfig, role),
+      row: this.#core.deadlines.add(deadlineMs, {
+        kind: "stream",
+        streamId: id,
+      }),
+      isDialed: false,
+    };
+    this.#streams.set(id, stream);
+    if (purpose.kind === "inbound") this.#inboundCount++;
+    return stream;
+  }
+
+  #countInbound(stream: Stream, byteCount: number): void {
+    if (stream.purpose.kind !== "inbound") return;
+    stream.purpose.bytes += byteCount;
+    this.#inboundBytes += byteCount;
+    if (this.#inboundBytes > INBOUND_BYTES_MAX) {
+      throw new WireError(
+        "oversized",
+        `failed to receive: all streams together hold more than ${INBOUND_BYTES_MAX} bytes`,
+      );
+    }
+  }
+
+  #write(
+    stream: Stream,
+    message: StreamMessage,
+    role: "accepting" | "dialing",
+  ): void {
+    const core = this.#core;
+    core.emit({
+      kind: "write",
+      streamId: stream.id,
+      bytes: sealStream(encodeStreamMessage(message), core.codecConfig, role),
+    });
+  }
+
+  #end(stream: Stream): void {
+    if (!this.#streams.delete(stream.id)) return;
+    const core = this.#core;
+    if (stream.purpose.kind === "inbound") {
+      this.#inboundCount--;
+      this.#inboundBytes -= stream.purpose.bytes;
+    }
+    core.deadlines.delete(stream.row);
+    core.emit({ kind: "close", streamId: stream.id });
+  }
+}
+
+/**
+ * Why an address could not be joined. The wording, with the IP alone and a
+ * capital letter, is that of Serf 0.9.4, because the command line prints it.
+ */
+function joinError(target: JoinTarget, why: string): string {
+  const host = target.address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  const capitalized = why.startsWith("no installed") ? `N${why.slice(1)}` : why;
+  return `Failed to join ${host}: ${capitalized}`;
+}
