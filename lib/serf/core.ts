@@ -1,0 +1,167 @@
+/**
+ * What the mechanisms of the Serf engine share: settings, clocks, counters, the
+ * deadline table, and the ways to say something.
+ *
+ * It holds state and carries out; it decides nothing. The rules live beside it,
+ * one mechanism per file.
+ */
+
+import { Deadlines } from "../kit/deadlines.ts";
+import { type LogLevel, logLevelRank } from "../kit/log.ts";
+import type { Random } from "../kit/random.ts";
+import type { OperationId } from "../swim/output.ts";
+import { EventPipeline } from "./coalesce.ts";
+import type { SerfConfig } from "./config.ts";
+import type { OperationResult, Output, SerfEvent } from "./event.ts";
+import { LamportClock } from "./lamport.ts";
+import type { Timer } from "./timer.ts";
+
+/** Log lines about refused input in one second; the rest is counted. */
+const REFUSAL_LINES_MAX = 10;
+const REFUSAL_WINDOW_MS = 1_000;
+
+/**
+ * What we are doing as a whole.
+ *
+ *     alive --leave--> leaving --propagated--> left
+ *       |                 |                     |
+ *       +-------------shutdown------------------+--> shutdown
+ */
+export type SerfState = "alive" | "leaving" | "left" | "shutdown";
+
+/** A request that does not fit the state of the engine; nothing has changed. */
+export class StateError extends Error {
+  override name = "StateError";
+}
+
+/** What the engine counts of its own work. Names are those of Serf's metrics. */
+export interface SerfCounters {
+  memberJoin: number;
+  memberLeft: number;
+  memberFailed: number;
+  memberUpdate: number;
+  /** Members that came back within the flap timeout of failing. */
+  memberFlap: number;
+  userEvents: number;
+  queries: number;
+  /** Messages that were not understood or came too late to be judged. */
+  refused: number;
+}
+
+export class SerfCore {
+  readonly config: SerfConfig;
+  readonly random: Random;
+  readonly deadlines = new Deadlines<Timer>();
+  readonly events: EventPipeline;
+  /** Orders joins and leaves. */
+  readonly clock = new LamportClock();
+  readonly eventClock = new LamportClock();
+  readonly queryClock = new LamportClock();
+  readonly counters: SerfCounters = {
+    memberJoin: 0,
+    memberLeft: 0,
+    memberFailed: 0,
+    memberUpdate: 0,
+    memberFlap: 0,
+    userEvents: 0,
+    queries: 0,
+    refused: 0,
+  };
+
+  readonly #logRank: number;
+  #state: SerfState = "alive";
+  #outputs: Output[] = [];
+  #lastOperation = 0;
+  #refusalLines = 0;
+
+  constructor(config: SerfConfig, random: Random) {
+    this.config = config;
+    this.random = random;
+    this.#logRank = logLevelRank(config.swim.logLevel);
+    this.events = new EventPipeline(config, this.deadlines, (event) => {
+      this.#outputs.push({ kind: "event", event });
+    });
+    // Time 0 is left to those who have not seen anything yet.
+    for (const clock of [this.clock, this.eventClock, this.queryClock]) {
+      clock.increment();
+    }
+  }
+
+  /** Our own name. */
+  get name(): string {
+    return this.config.swim.name;
+  }
+
+  get state(): SerfState {
+    return this.#state;
+  }
+
+  /** The only way to change the state. */
+  become(state: SerfState): void {
+    this.#state = state;
+  }
+
+  nextOperation(): OperationId {
+    return ++this.#lastOperation;
+  }
+
+  // --- Saying something -----------------------------------------------------
+
+  emit(output: Output): void {
+    this.#outputs.push(output);
+  }
+
+  /** Ends an operation. */
+  finish(
+    operation: OperationId,
+    result: Omit<OperationResult, "kind" | "operation"> = {},
+  ): void {
+    this.#outputs.push({ kind: "done", operation, ...result });
+  }
+
+  /** Sends an event on its way to the application. */
+  deliver(event: SerfEvent, nowMs: number): void {
+    this.events.deliver(event, nowMs);
+  }
+
+  drain(): Output[] {
+    const outputs = this.#outputs;
+    if (outputs.length > 0) this.#outputs = [];
+    return outputs;
+  }
+
+  /** Whether lines of a level are wanted; ask before building costly text. */
+  logs(level: LogLevel): boolean {
+    return logLevelRank(level) >= this.#logRank;
+  }
+
+  log(level: LogLevel, text: string): void {
+    if (!this.logs(level)) return;
+    this.#outputs.push({ kind: "log", level, text: `serf: ${text}` });
+  }
+
+  /**
+   * Counts refused input and logs it, but not more than a few lines a second: a
+   * flood of garbage must not become a flood of log lines.
+   */
+  refuse(level: LogLevel, text: string, nowMs: number): void {
+    this.counters.refused++;
+    if (this.#refusalLines === 0) {
+      this.deadlines.add(nowMs + REFUSAL_WINDOW_MS, { kind: "refusals" });
+    }
+    this.#refusalLines++;
+    if (this.#refusalLines <= REFUSAL_LINES_MAX) this.log(level, text);
+  }
+
+  /** Ends a second of refusals. */
+  summarizeRefusals(): void {
+    const unsaid = this.#refusalLines - REFUSAL_LINES_MAX;
+    this.#refusalLines = 0;
+    if (unsaid > 0) {
+      this.log(
+        "WARN",
+        `${unsaid} more messages were refused in the last second`,
+      );
+    }
+  }
+}

@@ -1,0 +1,473 @@
+/**
+ * The Serf engine: one node of a cluster, as a value.
+ *
+ * It stands on a SWIM engine and adds what users see: statuses that tell a leave
+ * from a failure, tags, user events, and the memory that makes all members agree
+ * on their order. The contract with the driver is that of the SWIM engine:
+ *
+ * - `nowMs` never goes back; any origin will do.
+ * - After any input or request: drain, perform in order, then ask
+ *   `nextDeadlineMs` again.
+ * - At that instant call `handleTimeout`; later is allowed, only slower.
+ * - Inputs never throw because of what a peer sent. What cannot be used is
+ *   dropped, counted and logged.
+ * - Requests throw only for the caller's mistakes, and then nothing has changed.
+ * - Every request that returns an operation ends in exactly one `done` output.
+ *
+ * This file routes. Inputs go to the SWIM engine; its outputs for the driver are
+ * passed on in order, and what it tells us goes to the mechanism concerned:
+ *
+ *     driver --input--> SwimEngine --event--> roster, inbox, push_pull, joins, leave
+ *     driver <--output--+      ^                   |
+ *                              +----- SwimHost ----+  (meta, state, broadcasts)
+ */
+
+import { unreachable } from "../kit/assert.ts";
+import { EMPTY_BYTES } from "../kit/bytes.ts";
+import { PROTOCOL_MAX, PROTOCOL_MIN } from "../swim/config.ts";
+import {
+  type EngineSeeds,
+  type JoinTarget,
+  SwimEngine,
+} from "../swim/engine.ts";
+import type { SwimHost } from "../swim/host.ts";
+import type { OperationId, StreamId, SwimEvent } from "../swim/output.ts";
+import type { SerfConfig } from "./config.ts";
+import { reportConflict } from "./conflict.ts";
+import {
+  SerfCore,
+  type SerfCounters,
+  type SerfState,
+  StateError,
+} from "./core.ts";
+import type { Output } from "./event.ts";
+import { Inbox } from "./inbox.ts";
+import { Joins } from "./join.ts";
+import { Departures } from "./leave.ts";
+import { type Member, memberOf } from "./member.ts";
+import { OwnIntents } from "./own_intent.ts";
+import { PushPulls } from "./push_pull.ts";
+import { Queries } from "./query.ts";
+import { Queues } from "./queues.ts";
+import { Roster } from "./roster.ts";
+import { OwnTags } from "./tags.ts";
+import type { Timer } from "./timer.ts";
+import { UserEvents } from "./user_event.ts";
+
+export { type SerfCounters, type SerfState, StateError } from "./core.ts";
+export type { EngineSeeds, JoinTarget } from "../swim/engine.ts";
+
+/** How often the depth of the queues is looked at. */
+const QUEUE_CHECK_INTERVAL_MS = 30_000;
+/** Error of the operations that a shutdown cuts short. */
+const SHUTDOWN_TEXT = "Serf was shut down";
+
+/** The part of the SWIM engine that only looks. */
+export type SwimView = Pick<
+  SwimEngine,
+  "counters" | "healthScore" | "liveCount" | "member" | "members" | "queueDepth"
+>;
+
+export class SerfEngine {
+  readonly #core: SerfCore;
+  readonly #swim: SwimEngine;
+  readonly #roster: Roster;
+  readonly #tags: OwnTags;
+  readonly #queues: Queues;
+  readonly #userEvents: UserEvents;
+  readonly #pushPulls: PushPulls;
+  readonly #intents: OwnIntents;
+  readonly #inbox: Inbox;
+  readonly #joins: Joins;
+  readonly #departures: Departures;
+
+  /** @throws {RangeError} when the tags are too long */
+  constructor(config: SerfConfig, seeds: EngineSeeds) {
+    const core = new SerfCore(config, seeds.random);
+    this.#core = core;
+    this.#tags = new OwnTags(core);
+    this.#roster = new Roster(core);
+    this.#userEvents = new UserEvents(core);
+    this.#pushPulls = new PushPulls(core, this.#roster, this.#userEvents);
+    this.#swim = new SwimEngine(config.swim, this.#host(), seeds);
+    this.#queues = new Queues(core, this.#swim.broadcastBytesMax);
+    this.#intents = new OwnIntents(core, this.#roster, this.#queues);
+    this.#inbox = new Inbox({
+      core,
+      swim: this.#swim,
+      roster: this.#roster,
+      queues: this.#queues,
+      userEvents: this.#userEvents,
+      queries: new Queries(core),
+      intents: this.#intents,
+    });
+    this.#joins = new Joins(core, this.#swim);
+    this.#departures = new Departures(core, this.#swim, this.#intents);
+  }
+
+  // --- Life -----------------------------------------------------------------
+
+  /** Announces ourselves; the first event out is our own member-join. */
+  start(nowMs: number): void {
+    const { config, deadlines } = this.#core;
+    this.#swim.start(nowMs);
+    const { reapIntervalMs, reconnectIntervalMs } = config;
+    if (reapIntervalMs > 0) {
+      deadlines.add(nowMs + reapIntervalMs, { kind: "reap" });
+    }
+    if (reconnectIntervalMs > 0) {
+      deadlines.add(nowMs + reconnectIntervalMs, { kind: "reconnect" });
+    }
+    deadlines.add(nowMs + QUEUE_CHECK_INTERVAL_MS, { kind: "queueCheck" });
+    this.#settle(nowMs);
+  }
+
+  /**
+   * Ends everything without a word to the cluster; held-back events come out, and
+   * operations under way end with an error. A second call does nothing.
+   */
+  shutdown(nowMs: number): void {
+    const core = this.#core;
+    if (core.state === "shutdown") return;
+    if (core.state !== "left") core.log("WARN", "Shutdown without a Leave");
+    core.become("shutdown");
+    this.#swim.shutdown();
+    this.#settle(nowMs);
+    this.#joins.abandon(SHUTDOWN_TEXT);
+    this.#departures.abandon(SHUTDOWN_TEXT);
+    this.#tags.abandon(SHUTDOWN_TEXT);
+    core.events.flushUserEvents();
+    core.events.flushMembers();
+    core.deadlines.clear();
+  }
+
+  // --- Inputs ---------------------------------------------------------------
+
+  /** @param from `ip:port` that the datagram came from */
+  handlePacket(from: string, bytes: Uint8Array, nowMs: number): void {
+    this.#swim.handlePacket(from, bytes, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /** Somebody connected to us. The engine numbers the stream. */
+  handleStreamOpened(from: string, nowMs: number): StreamId {
+    const id = this.#swim.handleStreamOpened(from, nowMs);
+    this.#settle(nowMs);
+    return id;
+  }
+
+  handleStreamData(id: StreamId, bytes: Uint8Array, nowMs: number): void {
+    this.#swim.handleStreamData(id, bytes, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /** The peer sends nothing more, or the connection broke. */
+  handleStreamClosed(id: StreamId, nowMs: number): void {
+    this.#swim.handleStreamClosed(id, nowMs);
+    this.#settle(nowMs);
+  }
+
+  handleDialed(id: StreamId, nowMs: number): void {
+    this.#swim.handleDialed(id, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /** @param why as Go words it: `dial tcp 10.0.0.1:7946: connect: connection refused` */
+  handleDialFailed(id: StreamId, why: string, nowMs: number): void {
+    this.#swim.handleDialFailed(id, why, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /** Does everything that is due. */
+  handleTimeout(nowMs: number): void {
+    const { deadlines } = this.#core;
+    this.#swim.handleTimeout(nowMs);
+    this.#settle(nowMs);
+    for (
+      let timer = deadlines.takeDue(nowMs);
+      timer !== undefined;
+      timer = deadlines.takeDue(nowMs)
+    ) {
+      this.#handleTimer(timer, nowMs);
+    }
+    this.#settle(nowMs);
+  }
+
+  /** Next instant at which `handleTimeout` has work; `undefined` when idle. */
+  nextDeadlineMs(): number | undefined {
+    const ours = this.#core.deadlines.nextMs();
+    const swims = this.#swim.nextDeadlineMs();
+    if (ours === undefined || swims === undefined) return ours ?? swims;
+    return Math.min(ours, swims);
+  }
+
+  /** Hands over and forgets the outputs produced since the last call. */
+  drain(): Output[] {
+    return this.#core.drain();
+  }
+
+  // --- Requests -------------------------------------------------------------
+
+  /**
+   * Exchanges state with each of the addresses and, if one answered, tells the
+   * cluster that we are here. Joins run one after the other.
+   *
+   * @param options `ignoreOld`: user events of the past are not delivered
+   * @throws {StateError} when we are not alive, or too many joins wait
+   */
+  join(
+    targets: readonly JoinTarget[],
+    options: { readonly ignoreOld: boolean },
+    nowMs: number,
+  ): OperationId {
+    const operation = this.#joins.start(targets, options.ignoreOld, nowMs);
+    this.#settle(nowMs);
+    return operation;
+  }
+
+  /**
+   * Leaves the cluster in good order. We go on answering until `shutdown`.
+   *
+   * @throws {StateError} when we are leaving already, or shut down
+   */
+  leave(nowMs: number): OperationId {
+    const operation = this.#departures.leave(nowMs);
+    this.#settle(nowMs);
+    return operation;
+  }
+
+  /**
+   * Makes the cluster take a failed member for one that left. A member that is
+   * alive refutes. Nobody checks that the member exists.
+   *
+   * @param options `prune`: the member is forgotten entirely
+   * @throws {StateError} after a shutdown
+   */
+  forceLeave(
+    node: string,
+    options: { readonly prune: boolean },
+    nowMs: number,
+  ): OperationId {
+    this.#checkRuns("force a leave");
+    const operation = this.#departures.forceLeave(node, options.prune, nowMs);
+    this.#settle(nowMs);
+    return operation;
+  }
+
+  /**
+   * Sends a user event to every member, ourselves included.
+   *
+   * @param options `coalesce`: receivers may keep only the newest of the name
+   * @throws {RangeError} when it is too long
+   * @throws {StateError} after a shutdown
+   */
+  userEvent(
+    name: string,
+    payload: Uint8Array,
+    options: { readonly coalesce: boolean },
+    nowMs: number,
+  ): void {
+    this.#checkRuns("send a user event");
+    const { coalesce } = options;
+    const body = this.#userEvents.send({ name, payload, coalesce }, nowMs);
+    this.#queues.put("Event", body);
+    this.#settle(nowMs);
+  }
+
+  /**
+   * Replaces our whole set of tags and tells the cluster.
+   *
+   * @throws {RangeError} when they are too long
+   * @throws {StateError} when we are not alive: who leaves announces nothing more
+   */
+  setTags(tags: ReadonlyMap<string, string>, nowMs: number): OperationId {
+    if (this.#core.state !== "alive") {
+      throw new StateError("Cannot set tags after Leave or Shutdown");
+    }
+    const operation = this.#tags.set(tags, this.#swim, nowMs);
+    this.#settle(nowMs);
+    return operation;
+  }
+
+  // --- Views ----------------------------------------------------------------
+
+  get state(): SerfState {
+    return this.#core.state;
+  }
+
+  get counters(): Readonly<SerfCounters> {
+    return this.#core.counters;
+  }
+
+  /** Members of every status, sorted by name. */
+  members(): Member[] {
+    return this.#roster.members();
+  }
+
+  member(name: string): Member | undefined {
+    return this.#roster.member(name);
+  }
+
+  /** Ourselves. Status none before `start`, and once we were forgotten. */
+  localMember(): Member {
+    const { config, name } = this.#core;
+    const { advertiseAddr, advertisePort, delegateVersion, protocolVersion } =
+      config.swim;
+    const known = this.#roster.member(name);
+    if (known !== undefined) return known;
+    const { min, max, current } = delegateVersion;
+    return memberOf({
+      name,
+      addr: advertiseAddr,
+      port: advertisePort,
+      meta: this.#tags.meta,
+      vsn: Uint8Array.of(
+        ...[PROTOCOL_MIN, PROTOCOL_MAX, protocolVersion],
+        ...[min, max, current],
+      ),
+    }, "none");
+  }
+
+  /** What the layer below holds, for diagnosis and for checkers. */
+  get swim(): SwimView {
+    return this.#swim;
+  }
+
+  /** Everything worth showing to an operator, as text. Keys are Serf's. */
+  stats(): Map<string, string> {
+    const { clock, eventClock, queryClock, config } = this.#core;
+    const { keyring } = config.swim;
+    return new Map<string, string>([
+      ["members", `${this.#roster.size}`],
+      ["failed", `${this.#roster.failedCount}`],
+      ["left", `${this.#roster.leftCount}`],
+      ["health_score", `${this.#swim.healthScore}`],
+      ["member_time", `${clock.time}`],
+      ["event_time", `${eventClock.time}`],
+      ["query_time", `${queryClock.time}`],
+      ["intent_queue", `${this.#queues.depth("Intent")}`],
+      ["event_queue", `${this.#queues.depth("Event")}`],
+      ["query_queue", `${this.#queues.depth("Query")}`],
+      ["encrypted", `${keyring !== undefined && keyring.size > 0}`],
+    ]);
+  }
+
+  // --- Inside ---------------------------------------------------------------
+
+  /** What the SWIM layer may ask us. */
+  #host(): SwimHost {
+    return {
+      nodeMeta: () => this.#tags.meta,
+      hasBroadcasts: () => !this.#queues.isEmpty,
+      takeBroadcasts: (overheadBytes, roomBytes) =>
+        this.#queues.take(overheadBytes, roomBytes, this.#roster.size),
+      localState: () => this.#pushPulls.localState(),
+      ackPayload: () => EMPTY_BYTES,
+      refuseMember: () => undefined,
+    };
+  }
+
+  #checkRuns(what: string): void {
+    if (this.#core.state === "shutdown") {
+      throw new StateError(`Cannot ${what} after Shutdown`);
+    }
+  }
+
+  /**
+   * Passes on what the SWIM engine wants done and does what it tells us, until
+   * nothing is left: one step may lead to another.
+   */
+  #settle(nowMs: number): void {
+    let isSettled: boolean;
+    do {
+      isSettled = true;
+      for (const output of this.#swim.drain()) {
+        isSettled = false;
+        if (output.kind === "event") this.#handleEvent(output.event, nowMs);
+        else this.#core.emit(output);
+      }
+      for (const operation of this.#queues.drainFinished()) {
+        isSettled = false;
+        this.#departures.intentSpread(operation, nowMs);
+      }
+    } while (!isSettled);
+    if (!this.#queues.isEmpty) this.#swim.wakeGossip(nowMs);
+  }
+
+  #handleEvent(event: SwimEvent, nowMs: number): void {
+    switch (event.type) {
+      case "memberJoin":
+        return this.#roster.joined(event.member.node, nowMs);
+      case "memberLeave":
+        return this.#roster.gone(event.member.name, nowMs);
+      case "memberUpdate":
+        return this.#roster.updated(event.member.node, nowMs);
+      case "conflict":
+        return reportConflict(this.#core, event.existing, event.other);
+      case "userMessage":
+        return this.#inbox.handle(event.body, nowMs);
+      case "remoteState": {
+        const ignoreOld = event.isJoin && this.#joins.isIgnoringOld;
+        const mustRefute = this.#pushPulls.merge(event.body, ignoreOld, nowMs);
+        if (mustRefute) this.#intents.announceJoin(nowMs);
+        return;
+      }
+      case "pingCompleted":
+        return;
+      case "joinFinished":
+        return this.#onJoinFinished(event, nowMs);
+      case "broadcastFinished":
+        this.#tags.swimFinished(event.operation, event.error);
+        this.#departures.swimFinished(event.operation, event.error, nowMs);
+        return;
+      default:
+        return unreachable(event);
+    }
+  }
+
+  #handleTimer(timer: Timer, nowMs: number): void {
+    const { config, deadlines, events } = this.#core;
+    switch (timer.kind) {
+      case "reap":
+        this.#roster.reap(nowMs);
+        deadlines.add(nowMs + config.reapIntervalMs, timer);
+        return;
+      case "reconnect": {
+        const target = this.#roster.pickReconnect();
+        // Only the exchange of state matters; nobody waits for its outcome.
+        if (target !== undefined) this.#swim.join([target], nowMs);
+        deadlines.add(nowMs + config.reconnectIntervalMs, timer);
+        return;
+      }
+      case "queueCheck":
+        this.#queues.check();
+        deadlines.add(nowMs + QUEUE_CHECK_INTERVAL_MS, timer);
+        return;
+      case "prune":
+        return this.#roster.pruneDue(timer.name, nowMs);
+      case "flushMembers":
+        return events.flushMembers();
+      case "flushUserEvents":
+        return events.flushUserEvents();
+      case "leaveIntent":
+        return this.#departures.intentTimedOut(timer.operation, nowMs);
+      case "leavePropagated":
+        return this.#departures.propagated();
+      case "refusals":
+        return this.#core.summarizeRefusals();
+      default:
+        return unreachable(timer);
+    }
+  }
+
+  #onJoinFinished(event: SwimEventOf<"joinFinished">, nowMs: number): void {
+    const isOurs = this.#joins.isRunning(event.operation);
+    // A join that ends while we leave must not call the leave untrue.
+    if (isOurs && event.contacted > 0 && this.#core.state === "alive") {
+      this.#intents.announceJoin(nowMs);
+    }
+    this.#joins.finished(event, nowMs);
+  }
+}
+
+type SwimEventOf<T extends SwimEvent["type"]> = Extract<SwimEvent, { type: T }>;

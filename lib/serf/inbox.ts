@@ -1,0 +1,161 @@
+/**
+ * Messages of other members: read, judged, and passed on if they are new.
+ *
+ * What is passed on is a copy of the bytes as received, never a new encoding, so
+ * that fields unknown to us survive. A message that does not decode costs a log
+ * line and goes no further.
+ *
+ * Source: serf `delegate.go` (NotifyMsg).
+ */
+
+import { formatIp } from "../kit/address.ts";
+import { unreachable } from "../kit/assert.ts";
+import type { SwimEngine } from "../swim/engine.ts";
+import {
+  decodeSerfMessage,
+  type JoinIntent,
+  type LeaveIntent,
+  type QueryMessage,
+  type Relay,
+  type SerfMessage,
+  SerfMessageType,
+  type UserEventMessage,
+} from "../wire/serf_messages.ts";
+import { WireError } from "../wire/wire_error.ts";
+import type { SerfCore } from "./core.ts";
+import type { OwnIntents } from "./own_intent.ts";
+import { type Queries, relayAddress } from "./query.ts";
+import type { Queues } from "./queues.ts";
+import { quickEventLTime, quickIntent } from "./quick_read.ts";
+import type { Roster } from "./roster.ts";
+import type { UserEvents } from "./user_event.ts";
+
+/** The mechanisms that messages concern. */
+export interface InboxParts {
+  readonly core: SerfCore;
+  /** Where relayed messages go out. */
+  readonly swim: Pick<SwimEngine, "sendUserMessage">;
+  readonly roster: Roster;
+  readonly queues: Queues;
+  readonly userEvents: UserEvents;
+  readonly queries: Queries;
+  readonly intents: OwnIntents;
+}
+
+/** Messages that may come alone; the others only come inside something else. */
+const KNOWN_TYPES: ReadonlySet<number> = new Set([
+  SerfMessageType.leave,
+  SerfMessageType.join,
+  SerfMessageType.userEvent,
+  SerfMessageType.query,
+  SerfMessageType.queryResponse,
+  SerfMessageType.relay,
+]);
+
+export class Inbox {
+  readonly #parts: InboxParts;
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+  }
+
+  /** @param body type byte and message; may be a view into a packet */
+  handle(body: Uint8Array, nowMs: number): void {
+    if (body.length === 0 || this.#isKnownEvent(body)) return;
+    const message = quickIntent(body) ?? this.#decode(body, nowMs);
+    switch (message?.kind) {
+      case undefined:
+        return;
+      case "leave":
+        return this.#onLeave(message, body, nowMs);
+      case "join":
+        return this.#onJoin(message, body, nowMs);
+      case "userEvent":
+        return this.#onUserEvent(message, body, nowMs);
+      case "query":
+        return this.#onQuery(message, body, nowMs);
+      case "queryResponse":
+        this.#trace("messageQueryResponseType", message.from);
+        return this.#parts.queries.responseArrived(message, nowMs);
+      case "relay":
+        return this.#onRelay(message, nowMs);
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** Whether it is the same message as one that brought a user event before. */
+  #isKnownEvent(body: Uint8Array): boolean {
+    const ltime = quickEventLTime(body);
+    if (ltime === undefined) return false;
+    const name = this.#parts.userEvents.recognize(body, ltime);
+    if (name === undefined) return false;
+    this.#trace("messageUserEventType", name);
+    return true;
+  }
+
+  #onLeave(intent: LeaveIntent, body: Uint8Array, nowMs: number): void {
+    const { roster, queues, intents } = this.#parts;
+    this.#trace("messageLeaveType", intent.node);
+    const verdict = roster.leaveIntent(intent, nowMs);
+    if (verdict === "new") queues.put("Intent", body);
+    if (verdict === "refute") intents.announceJoin(nowMs);
+  }
+
+  #onJoin(intent: JoinIntent, body: Uint8Array, nowMs: number): void {
+    const { roster, queues } = this.#parts;
+    this.#trace("messageJoinType", intent.node);
+    const isNew = roster.joinIntent(intent.node, intent.ltime, nowMs);
+    if (isNew) queues.put("Intent", body);
+  }
+
+  #onUserEvent(event: UserEventMessage, view: Uint8Array, nowMs: number): void {
+    const { userEvents, queues } = this.#parts;
+    this.#trace("messageUserEventType", event.name);
+    const body = view.slice();
+    const isNew = userEvents.arrived({ ...event, body }, nowMs);
+    if (isNew) queues.put("Event", body);
+  }
+
+  #onQuery(query: QueryMessage, body: Uint8Array, nowMs: number): void {
+    const { queries, queues } = this.#parts;
+    this.#trace("messageQueryType", query.name);
+    const isPassedOn = queries.arrived(query, nowMs);
+    if (isPassedOn) queues.put("Query", body);
+  }
+
+  /** Sends a message on to somebody whom its sender may not reach. */
+  #onRelay(relay: Relay, nowMs: number): void {
+    const { core, swim } = this.#parts;
+    const address = relayAddress(relay);
+    if (address === undefined) {
+      const ip = formatIp(relay.destAddr);
+      core.refuse(
+        "ERR",
+        `Error forwarding message to ${ip}:${relay.destPort}: no such address`,
+        nowMs,
+      );
+      return;
+    }
+    this.#trace("Relaying response to addr", address);
+    swim.sendUserMessage(address, relay.body);
+  }
+
+  /** @returns `undefined` when the message is broken, which is logged */
+  #decode(body: Uint8Array, nowMs: number): SerfMessage | undefined {
+    try {
+      return decodeSerfMessage(body);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      const isKnownType = KNOWN_TYPES.has(body[0] as number);
+      const level = isKnownType ? "ERR" : "WARN";
+      this.#parts.core.refuse(level, error.detail, nowMs);
+      return undefined;
+    }
+  }
+
+  #trace(what: string, detail: string): void {
+    const { core } = this.#parts;
+    if (core.logs("DEBUG")) core.log("DEBUG", `${what}: ${detail}`);
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * A few Serf engines on a network in memory, in virtual time.
+ *
+ * Not a simulator: nothing is lost except across a partition, every hop takes one
+ * millisecond, and equal seeds give equal runs. It is the smallest driver that
+ * keeps the engine's contract: feed, drain, perform, ask for the deadline again.
+ */
+
+import { Random } from "../../lib/kit/random.ts";
+import { serfConfig } from "../../lib/serf/config.ts";
+import { SerfEngine } from "../../lib/serf/engine.ts";
+import type { OperationResult, Output } from "../../lib/serf/event.ts";
+import type { SwimConfig } from "../../lib/swim/config.ts";
+import type { StreamId } from "../../lib/swim/output.ts";
+
+const HOP_MS = 1;
+const PORT = 7946;
+
+type SerfOptions = Omit<Parameters<typeof serfConfig>[0], "swim">;
+type SwimOptions = Partial<SwimConfig>;
+
+/** One end of a stream. */
+interface End {
+  readonly node: Node;
+  readonly id: StreamId;
+}
+
+/** An engine, and everything that came out of it. */
+export class Node {
+  /** One line per event, such as `member-join: a(alive)` or `user: deploy@3`. */
+  readonly events: string[] = [];
+  readonly log: string[] = [];
+  readonly results = new Map<number, OperationResult>();
+  isUp = true;
+  partition = 0;
+
+  constructor(
+    readonly name: string,
+    readonly address: string,
+    readonly engine: SerfEngine,
+  ) {}
+
+  /** `name: status` of every member, sorted by name. */
+  statuses(): string[] {
+    return this.engine.members().map(({ name, status }) =>
+      `${name}: ${status}`
+    );
+  }
+}
+
+export class Cluster {
+  nowMs = 0;
+  readonly #nodes = new Map<string, Node>();
+  /** What arrives when; kept sorted by time, then by order of sending. */
+  readonly #arrivals: { atMs: number; perform: () => void }[] = [];
+  /** The other end of each stream, both ways. */
+  readonly #peers = new Map<string, End>();
+
+  /** Starts a node; it knows nobody yet. */
+  start(name: string, options?: SerfOptions, swim?: SwimOptions): Node {
+    const node = this.make(name, options, swim);
+    node.engine.start(this.nowMs);
+    this.perform(node);
+    return node;
+  }
+
+  /** Makes a node that has yet to be started. */
+  make(name: string, options: SerfOptions = {}, swim: SwimOptions = {}): Node {
+    const number = this.#nodes.size + 1;
+    const config = serfConfig({
+      swim: {
+        name,
+        advertiseAddr: Uint8Array.of(10, 0, 0, number),
+        advertisePort: PORT,
+        logLevel: "DEBUG",
+        ...swim,
+      },
+      ...options,
+    });
+    let nonces = 0;
+    const engine = new SerfEngine(config, {
+      random: new Random(number),
+      nextNonce: () => new Uint8Array(12).fill(++nonces),
+    });
+    const node = new Node(name, `10.0.0.${number}:${PORT}`, engine);
+    this.#nodes.set(node.address, node);
+    return node;
+  }
+
+  /** Makes `request` of a node, and performs what it asks for. */
+  call<T>(node: Node, request: (engine: SerfEngine, nowMs: number) => T): T {
+    const result = request(node.engine, this.nowMs);
+    this.perform(node);
+    return result;
+  }
+
+  /** Begins a join of `node` through `other`. */
+  join(node: Node, other: Node, ignoreOld = false): number {
+    const targets = [{ address: other.address }];
+    return this.call(
+      node,
+      (engine, nowMs) => engine.join(targets, { ignoreOld }, nowMs),
+    );
+  }
+
+  /** Runs until nobody has anything left to gossip. */
+  settle(): void {
+    const queues = ["intent_queue", "event_queue", "query_queue"];
+    const isQuiet = () =>
+      [...this.#nodes.values()].every(({ engine, isUp }) => {
+        const stats = engine.stats();
+        return !isUp || queues.every((queue) => stats.get(queue) === "0");
+      });
+    this.runUntil(isQuiet, 60_000, "nothing left to gossip");
+  }
+
+  /** Takes a node off the network without a word. */
+  crash(node: Node): void {
+    node.isUp = false;
+  }
+
+  /** Lets time pass until the condition holds; it must within `limitMs`. */
+  runUntil(condition: () => boolean, limitMs: number, what: string): void {
+    const endMs = this.nowMs + limitMs;
+    while (!condition()) {
+      if (!this.#step(endMs)) {
+        throw new Error(`Not within ${limitMs} ms: ${what}`);
+      }
+    }
+  }
+
+  /** Lets `durationMs` pass. */
+  run(durationMs: number): void {
+    const endMs = this.nowMs + durationMs;
+    while (this.#step(endMs));
+    this.nowMs = endMs;
+  }
+
+  /** Runs until the operation has ended, and returns how. */
+  finish(node: Node, operation: number, limitMs = 60_000): OperationResult {
+    this.runUntil(
+      () => node.results.has(operation),
+      limitMs,
+      "operation ended",
+    );
+    return node.results.get(operation) as OperationResult;
+  }
+
+  /** Performs what an engine has asked for. */
+  perform(node: Node): void {
+    for (const output of node.engine.drain()) this.#performOne(node, output);
+  }
+
+  #performOne(node: Node, output: Output): void {
+    switch (output.kind) {
+      case "packet":
+        return this.#send(node, output.to, (target) => {
+          target.engine.handlePacket(node.address, output.bytes, this.nowMs);
+        });
+      case "dial":
+        return this.#dial(node, output.streamId, output.to);
+      case "write": {
+        const bytes = output.bytes.slice();
+        return this.#sendToPeer(node, output.streamId, (end) => {
+          end.node.engine.handleStreamData(end.id, bytes, this.nowMs);
+        });
+      }
+      case "close":
+        return this.#sendToPeer(node, output.streamId, (end) => {
+          end.node.engine.handleStreamClosed(end.id, this.nowMs);
+        });
+      case "log":
+        node.log.push(`[${output.level}] ${output.text}`);
+        return;
+      case "event":
+        node.events.push(eventLine(output.event));
+        return;
+      case "done":
+        if (node.results.has(output.operation)) {
+          throw new Error(`Operation ${output.operation} ended twice`);
+        }
+        node.results.set(output.operation, output);
+    }
+  }
+
+  #dial(node: Node, id: StreamId, to: string): void {
+    this.#later(() => {
+      const target = this.#nodes.get(to);
+      if (target === undefined || !this.#canReach(node, target)) {
+        node.engine.handleDialFailed(id, `dial tcp ${to}: refused`, this.nowMs);
+        this.perform(node);
+        return;
+      }
+      const inbound = target.engine.handleStreamOpened(
+        node.address,
+        this.nowMs,
+      );
+      this.#peers.set(endKey(node, id), { node: target, id: inbound });
+      this.#peers.set(endKey(target, inbound), { node, id });
+      this.perform(target);
+      node.engine.handleDialed(id, this.nowMs);
+      this.perform(node);
+    });
+  }
+
+  #send(from: Node, to: string, deliver: (target: Node) => void): void {
+    this.#later(() => {
+      const target = this.#nodes.get(to);
+      if (target === undefined || !this.#canReach(from, target)) return;
+      deliver(target);
+      this.perform(target);
+    });
+  }
+
+  #sendToPeer(from: Node, id: StreamId, deliver: (end: End) => void): void {
+    this.#later(() => {
+      const end = this.#peers.get(endKey(from, id));
+      if (end === undefined || !this.#canReach(from, end.node)) return;
+      deliver(end);
+      this.perform(end.node);
+    });
+  }
+
+  #canReach(a: Node, b: Node): boolean {
+    return a.isUp && b.isUp && a.partition === b.partition;
+  }
+
+  #later(perform: () => void): void {
+    // Every hop takes equally long, so that this keeps the order.
+    this.#arrivals.push({ atMs: this.nowMs + HOP_MS, perform });
+  }
+
+  /** Does what comes next, unless that is after `endMs`. */
+  #step(endMs: number): boolean {
+    const arrival = this.#arrivals[0];
+    let nextMs = arrival?.atMs ?? Number.POSITIVE_INFINITY;
+    let due: Node | undefined;
+    for (const node of this.#nodes.values()) {
+      const deadlineMs = node.isUp ? node.engine.nextDeadlineMs() : undefined;
+      if (deadlineMs === undefined || deadlineMs >= nextMs) continue;
+      nextMs = deadlineMs;
+      due = node;
+    }
+    if (nextMs > endMs) return false;
+    this.nowMs = Math.max(this.nowMs, nextMs);
+    if (due !== undefined) {
+      due.engine.handleTimeout(this.nowMs);
+      this.perform(due);
+    } else {
+      this.#arrivals.shift();
+      arrival?.perform();
+    }
+    return true;
+  }
+}
+
+function endKey(node: Node, id: StreamId): string {
+  return `${node.name} ${id}`;
+}
+
+type EventOutput = Extract<Output, { kind: "event" }>["event"];
+
+/** An event as one line of text. */
+export function eventLine(event: EventOutput): string {
+  if (event.type === "user") {
+    const payload = new TextDecoder().decode(event.payload);
+    return `user: ${event.name}@${event.ltime}=${payload}`;
+  }
+  const members = event.members.map(({ name, status }) => `${name}(${status})`);
+  return `${event.type}: ${members.join(",")}`;
+}
+
+/** A cluster in which all named nodes know each other; their events are cleared. */
+export function joined(
+  names: readonly string[],
+  options: SerfOptions = {},
+): { cluster: Cluster; nodes: Node[] } {
+  const cluster = new Cluster();
+  const nodes = names.map((name) => cluster.start(name, options));
+  const [first, ...others] = nodes;
+  if (first === undefined) throw new Error("A cluster needs a node");
+  for (const node of others) {
+    const operation = cluster.join(node, first);
+    cluster.finish(node, operation);
+  }
+  const isComplete = () =>
+    nodes.every(({ engine }) => engine.members().length === names.length);
+  cluster.runUntil(isComplete, 10_000, "all know each other");
+  cluster.settle();
+  for (const node of nodes) {
+    node.events.length = 0;
+    node.log.length = 0;
+  }
+  return { cluster, nodes };
+}
