@@ -27,14 +27,15 @@ import type { SwimConfig } from "./config.ts";
 import { type EngineSeeds, SwimCore, type SwimCounters } from "./core.ts";
 import { Gossiper } from "./gossip.ts";
 import type { SwimHost } from "./host.ts";
+import type { JoinTarget } from "./join.ts";
 import type { MemberView } from "./member.ts";
 import type { OperationId, StreamId, SwimOutput } from "./output.ts";
 import { Prober } from "./probe.ts";
-import { type JoinTarget, Streams } from "./streams.ts";
+import { Streams } from "./streams.ts";
 import type { Timer } from "./timer.ts";
 
 export type { EngineSeeds, SwimCounters } from "./core.ts";
-export type { JoinTarget } from "./streams.ts";
+export type { JoinTarget } from "./join.ts";
 
 /**
  * What recent claims about members decoded to: each one arrives many times over,
@@ -325,6 +326,8 @@ export class SwimEngine {
         return this.#claims.suspicionExpired(timer.member, nowMs);
       case "stream":
         return this.#streams.timedOut(timer.streamId, nowMs);
+      case "joinLead":
+        return this.#streams.leadEnded(timer.join, nowMs);
       case "broadcast":
         return this.#finish(timer.operation, { isTimeout: true });
       case "refusals":

@@ -25,6 +25,7 @@ import { WireError } from "../wire/wire_error.ts";
 import type { Claims } from "./claims.ts";
 import type { SwimCore } from "./core.ts";
 import type { Member } from "./member.ts";
+import { Join, type JoinTarget, LEAD_MS } from "./join.ts";
 import type { OperationId, StreamId } from "./output.ts";
 import {
   makePushPull,
@@ -37,34 +38,6 @@ import type { Timer } from "./timer.ts";
 export const INBOUND_STREAMS_MAX = 128;
 /** Bytes that all unfinished inbound streams together may hold. */
 export const INBOUND_BYTES_MAX = 128 * 1024 * 1024;
-/** Addresses of one join that are tried at one time. */
-const JOINS_AT_ONCE = 16;
-
-/** One address to join. */
-export interface JoinTarget {
-  /** `ip:port`; names were resolved before. */
-  readonly address: string;
-  /** The name that the member is expected to have, for logs only. */
-  readonly name?: string;
-}
-
-interface Join {
-  readonly operation: OperationId;
-  readonly targets: readonly JoinTarget[];
-  readonly errors: (string | undefined)[];
-  /**
-   * Connections that stand and wait for their turn. Dials run side by side, so
-   * that a dead address costs no time, but one exchange follows the other: each
-   * then carries what the earlier ones brought, which is how two clusters that
-   * do not know each other are linked by one join.
-   */
-  readonly ready: Stream[];
-  exchanging: Stream | undefined;
-  nextIndex: number;
-  running: number;
-  contacted: number;
-}
-
 type Purpose =
   | { readonly kind: "inbound"; readonly from: string; bytes: number }
   | {
@@ -142,36 +115,23 @@ export class Streams {
   }
 
   join(targets: readonly JoinTarget[], nowMs: number): OperationId {
-    const join: Join = {
-      operation: this.#core.nextOperation(),
-      targets,
-      errors: new Array<string | undefined>(targets.length).fill(undefined),
-      ready: [],
-      exchanging: undefined,
-      nextIndex: 0,
-      running: 0,
-      contacted: 0,
-    };
+    const join = new Join(this.#core.nextOperation(), targets);
     this.#advanceJoin(join, nowMs);
     return join.operation;
   }
 
   #advanceJoin(join: Join, nowMs: number): void {
-    while (join.running < JOINS_AT_ONCE) {
-      const index = join.nextIndex;
-      const target = join.targets[index];
-      if (target === undefined) break;
-      join.nextIndex++;
-      join.running++;
+    for (
+      let index = join.nextToDial();
+      index !== undefined;
+      index = join.nextToDial()
+    ) {
+      const target = join.targets[index] as JoinTarget;
       this.#dialPushPull(target, { of: join, index }, nowMs);
     }
-    if (join.running > 0) return;
-    this.#core.emitEvent({
-      type: "joinFinished",
-      operation: join.operation,
-      contacted: join.contacted,
-      errors: join.errors.filter((error) => error !== undefined),
-    });
+    if (!join.isFinished) return;
+    const { operation, outcome } = join;
+    this.#core.emitEvent({ type: "joinFinished", operation, ...outcome });
   }
 
   #dialPushPull(
@@ -234,26 +194,31 @@ export class Streams {
       this.#write(stream, purpose.ping, "dialing");
     } else if (purpose.kind === "pushPull") {
       const join = purpose.join?.of;
-      if (join === undefined) return this.#exchange(stream, false, nowMs);
-      join.ready.push(stream);
-      this.#exchangeNext(join, nowMs);
+      if (join === undefined || join.mayExchange(id)) {
+        this.#exchange(stream, nowMs);
+      } else {
+        const deadlineMs = nowMs + LEAD_MS;
+        this.#core.deadlines.add(deadlineMs, { kind: "joinLead", join });
+      }
     }
   }
 
-  /** Starts the next exchange of a join, if none is running. */
-  #exchangeNext(join: Join, nowMs: number): void {
-    while (join.exchanging === undefined) {
-      const stream = join.ready.shift();
-      if (stream === undefined) return;
-      // It may have ended while it waited.
-      if (!this.#streams.has(stream.id)) continue;
-      join.exchanging = stream;
-      this.#exchange(stream, true, nowMs);
+  /** The first exchange of a join had its time to go ahead. */
+  leadEnded(join: Join, nowMs: number): void {
+    this.#exchangeAll(join.open(), nowMs);
+  }
+
+  #exchangeAll(ids: readonly StreamId[], nowMs: number): void {
+    for (const id of ids) {
+      const stream = this.#streams.get(id);
+      if (stream !== undefined) this.#exchange(stream, nowMs);
     }
   }
 
-  #exchange(stream: Stream, isJoin: boolean, nowMs: number): void {
+  #exchange(stream: Stream, nowMs: number): void {
     const core = this.#core;
+    const { purpose } = stream;
+    const isJoin = purpose.kind === "pushPull" && purpose.join !== undefined;
     const { streamTimeoutMs } = core.config.profile;
     core.deadlines.move(stream.row, nowMs + streamTimeoutMs);
     this.#write(stream, makePushPull(core, isJoin), "dialing");
@@ -482,11 +447,7 @@ export class Streams {
     const { purpose } = stream;
     if (purpose.kind !== "pushPull" || purpose.join === undefined) return;
     const { of: join, index } = purpose.join;
-    join.running--;
-    if (why === undefined) join.contacted++;
-    else join.errors[index] = joinError(purpose.target, why);
-    if (join.exchanging === stream) join.exchanging = undefined;
-    this.#exchangeNext(join, nowMs);
+    this.#exchangeAll(join.ended(stream.id, index, why), nowMs);
     this.#advanceJoin(join, nowMs);
   }
 
@@ -548,14 +509,4 @@ export class Streams {
     core.deadlines.delete(stream.row);
     core.emit({ kind: "close", streamId: stream.id });
   }
-}
-
-/**
- * Why an address could not be joined. The wording, with the IP alone and a
- * capital letter, is that of Serf 0.9.4, because the command line prints it.
- */
-function joinError(target: JoinTarget, why: string): string {
-  const host = target.address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
-  const capitalized = why.startsWith("no installed") ? `N${why.slice(1)}` : why;
-  return `Failed to join ${host}: ${capitalized}`;
 }

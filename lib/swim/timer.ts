@@ -1,3 +1,4 @@
+import type { Join } from "./join.ts";
 import type { Member } from "./member.ts";
 import type { StreamId } from "./output.ts";
 
@@ -15,6 +16,8 @@ export type Timer =
   | { readonly kind: "pushPull" }
   | { readonly kind: "suspicion"; readonly member: Member }
   | { readonly kind: "stream"; readonly streamId: StreamId }
+  /** The first exchange of a join has had its time to go ahead. */
+  | { readonly kind: "joinLead"; readonly join: Join }
   /** A leave or update was not gossiped in time. */
   | { readonly kind: "broadcast"; readonly operation: number }
   /** The end of a second in which log lines about bad input were counted. */

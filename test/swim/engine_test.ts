@@ -124,6 +124,20 @@ Deno.test("join() tells per address why it failed", () => {
   });
 });
 
+Deno.test("join() is not held up by a peer that accepts and says nothing", () => {
+  const arena = new Arena();
+  const a = arena.add("a");
+  const silent = arena.add("silent");
+  silent.engine.shutdown();
+  const good = arena.add("good");
+  a.engine.join(
+    [{ address: silent.address }, { address: good.address }],
+    arena.nowMs,
+  );
+  arena.perform(a);
+  arena.runUntil(() => a.stateOf("good") === "alive", 1_100);
+});
+
 Deno.test("join() gives up a dial that never ends", () => {
   const arena = new Arena();
   const a = arena.add("a");
