@@ -48,7 +48,7 @@ import { type Member, memberOf } from "./member.ts";
 import { OwnIntents } from "./own_intent.ts";
 import { PushPulls } from "./push_pull.ts";
 import { Queries } from "./query.ts";
-import { Queues } from "./queues.ts";
+import { Queues, userMessage } from "./queues.ts";
 import { Roster } from "./roster.ts";
 import { OwnTags } from "./tags.ts";
 import type { Timer } from "./timer.ts";
@@ -270,7 +270,7 @@ export class SerfEngine {
     this.#checkRuns("send a user event");
     const { coalesce } = options;
     const body = this.#userEvents.send({ name, payload, coalesce }, nowMs);
-    this.#queues.put("Event", body);
+    this.#queues.put("Event", userMessage(body));
     this.#settle(nowMs);
   }
 

@@ -11,6 +11,7 @@
 import { formatIp } from "../kit/address.ts";
 import { unreachable } from "../kit/assert.ts";
 import type { SwimEngine } from "../swim/engine.ts";
+import { Memo } from "../wire/memo.ts";
 import {
   decodeSerfMessage,
   type JoinIntent,
@@ -25,8 +26,7 @@ import { WireError } from "../wire/wire_error.ts";
 import type { SerfCore } from "./core.ts";
 import type { OwnIntents } from "./own_intent.ts";
 import { type Queries, relayAddress } from "./query.ts";
-import type { Queues } from "./queues.ts";
-import { quickEventLTime, quickIntent } from "./quick_read.ts";
+import { type Queues, userMessage } from "./queues.ts";
 import type { Roster } from "./roster.ts";
 import type { UserEvents } from "./user_event.ts";
 
@@ -52,6 +52,31 @@ const KNOWN_TYPES: ReadonlySet<number> = new Set([
   SerfMessageType.relay,
 ]);
 
+/**
+ * What recent gossip decoded to: each message arrives many times over, in the
+ * same bytes, and all copies but the first change nothing. All engines of a
+ * process share it.
+ */
+const gossip = new Memo(decodeSerfMessage, { slots: 4_096, bytesMax: 640 });
+
+/** What is passed on of recent gossip, shared in the same way. */
+const passedOnMessages = new WeakMap<SerfMessage, Uint8Array>();
+
+/** A copy of the message as it was received, ready to be gossiped. */
+function passedOn(message: SerfMessage, body: Uint8Array): Uint8Array {
+  let bytes = passedOnMessages.get(message);
+  if (bytes === undefined) {
+    bytes = userMessage(body);
+    passedOnMessages.set(message, bytes);
+  }
+  return bytes;
+}
+
+/** Whether a message is one that members pass on to each other. */
+function isGossip(body: Uint8Array): boolean {
+  return (body[0] as number) <= SerfMessageType.query;
+}
+
 export class Inbox {
   readonly #parts: InboxParts;
 
@@ -61,8 +86,8 @@ export class Inbox {
 
   /** @param body type byte and message; may be a view into a packet */
   handle(body: Uint8Array, nowMs: number): void {
-    if (body.length === 0 || this.#isKnownEvent(body)) return;
-    const message = quickIntent(body) ?? this.#decode(body, nowMs);
+    if (body.length === 0) return;
+    const message = this.#decode(body, nowMs);
     switch (message?.kind) {
       case undefined:
         return;
@@ -84,21 +109,11 @@ export class Inbox {
     }
   }
 
-  /** Whether it is the same message as one that brought a user event before. */
-  #isKnownEvent(body: Uint8Array): boolean {
-    const ltime = quickEventLTime(body);
-    if (ltime === undefined) return false;
-    const name = this.#parts.userEvents.recognize(body, ltime);
-    if (name === undefined) return false;
-    this.#trace("messageUserEventType", name);
-    return true;
-  }
-
   #onLeave(intent: LeaveIntent, body: Uint8Array, nowMs: number): void {
     const { roster, queues, intents } = this.#parts;
     this.#trace("messageLeaveType", intent.node);
     const verdict = roster.leaveIntent(intent, nowMs);
-    if (verdict === "new") queues.put("Intent", body);
+    if (verdict === "new") queues.put("Intent", passedOn(intent, body));
     if (verdict === "refute") intents.announceJoin(nowMs);
   }
 
@@ -106,22 +121,21 @@ export class Inbox {
     const { roster, queues } = this.#parts;
     this.#trace("messageJoinType", intent.node);
     const isNew = roster.joinIntent(intent.node, intent.ltime, nowMs);
-    if (isNew) queues.put("Intent", body);
+    if (isNew) queues.put("Intent", passedOn(intent, body));
   }
 
-  #onUserEvent(event: UserEventMessage, view: Uint8Array, nowMs: number): void {
+  #onUserEvent(event: UserEventMessage, body: Uint8Array, nowMs: number): void {
     const { userEvents, queues } = this.#parts;
     this.#trace("messageUserEventType", event.name);
-    const body = view.slice();
-    const isNew = userEvents.arrived({ ...event, body }, nowMs);
-    if (isNew) queues.put("Event", body);
+    const isNew = userEvents.arrived(event, nowMs);
+    if (isNew) queues.put("Event", passedOn(event, body));
   }
 
   #onQuery(query: QueryMessage, body: Uint8Array, nowMs: number): void {
     const { queries, queues } = this.#parts;
     this.#trace("messageQueryType", query.name);
     const isPassedOn = queries.arrived(query, nowMs);
-    if (isPassedOn) queues.put("Query", body);
+    if (isPassedOn) queues.put("Query", passedOn(query, body));
   }
 
   /** Sends a message on to somebody whom its sender may not reach. */
@@ -144,7 +158,7 @@ export class Inbox {
   /** @returns `undefined` when the message is broken, which is logged */
   #decode(body: Uint8Array, nowMs: number): SerfMessage | undefined {
     try {
-      return decodeSerfMessage(body);
+      return isGossip(body) ? gossip.get(body) : decodeSerfMessage(body);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       const isKnownType = KNOWN_TYPES.has(body[0] as number);

@@ -8,7 +8,7 @@
 import type { OperationId } from "../swim/output.ts";
 import { encodeSerfMessage } from "../wire/serf_messages.ts";
 import type { SerfCore } from "./core.ts";
-import type { Queues } from "./queues.ts";
+import { type Queues, userMessage } from "./queues.ts";
 import type { Roster } from "./roster.ts";
 
 export class OwnIntents {
@@ -30,10 +30,8 @@ export class OwnIntents {
     const { clock, name: node } = this.#core;
     const ltime = clock.time;
     this.#roster.joinIntent(node, ltime, nowMs);
-    this.#queues.put(
-      "Intent",
-      encodeSerfMessage({ kind: "join", ltime, node }),
-    );
+    const body = encodeSerfMessage({ kind: "join", ltime, node });
+    this.#queues.put("Intent", userMessage(body));
   }
 
   /**
@@ -54,7 +52,8 @@ export class OwnIntents {
     const verdict = this.#roster.leaveIntent(intent, nowMs);
     if (verdict === "refute") this.announceJoin(nowMs);
     if (!this.#roster.hasOthersAlive()) return false;
-    this.#queues.put("Intent", encodeSerfMessage(intent), operation);
+    const body = encodeSerfMessage(intent);
+    this.#queues.put("Intent", userMessage(body), operation);
     return true;
   }
 }

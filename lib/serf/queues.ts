@@ -62,15 +62,14 @@ export class Queues {
   /**
    * Queues a message. One too long for any packet is done at once.
    *
-   * @param body copied; type byte and message
+   * @param message a whole user message, as `userMessage` makes it; kept
    * @param operation who wants to know when it was gossiped
    */
-  put(name: QueueName, body: Uint8Array, operation?: OperationId): void {
+  put(name: QueueName, message: Uint8Array, operation?: OperationId): void {
     const named = this.#named(name);
     const isFull = named.queue.size >= this.#core.config.queueDepthMax;
     if (isFull) named.dropped++;
-    // Made ready to be sent here, once, and not for every transmission.
-    named.queue.queue(encodeMessage({ kind: "user", body }), operation);
+    named.queue.queue(message, operation);
   }
 
   /** Messages for one packet; see `SwimHost.takeBroadcasts`. */
@@ -119,6 +118,11 @@ export class Queues {
   #named(name: QueueName): NamedQueue {
     return this.#queues[QUEUE_PLACES[name]] as NamedQueue;
   }
+}
+
+/** A Serf message as members gossip it: a user message of the SWIM layer. */
+export function userMessage(body: Uint8Array): Uint8Array {
+  return encodeMessage({ kind: "user", body });
 }
 
 const QUEUE_PLACES: Readonly<Record<QueueName, number>> = {

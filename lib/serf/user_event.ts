@@ -35,8 +35,6 @@ const EVENT_OVERHEAD_BYTES = 64;
 interface SeenEvent {
   readonly name: string;
   readonly payload: Uint8Array;
-  /** The message that brought it; none if it came with a push/pull. */
-  readonly body: Uint8Array | undefined;
 }
 
 /** An event of another member, or of ours. */
@@ -45,7 +43,6 @@ interface ArrivedEvent {
   readonly name: string;
   readonly payload: Uint8Array;
   readonly coalesce: boolean;
-  readonly body?: Uint8Array;
 }
 
 export class UserEvents {
@@ -116,25 +113,8 @@ export class UserEvents {
       );
     }
     eventClock.increment();
-    this.arrived({ ...message, body }, nowMs);
+    this.arrived(message, nowMs);
     return body;
-  }
-
-  /**
-   * Witnesses the time of a message, and looks whether the very same bytes brought
-   * an event before: then there is nothing more to do.
-   *
-   * @returns the name of that event; `undefined` when the message must be read
-   */
-  recognize(body: Uint8Array, ltime: bigint): string | undefined {
-    this.#core.eventClock.witness(ltime);
-    if (this.#ring.isOld(ltime, this.#core.eventClock.time)) return undefined;
-    for (const seen of this.#ring.at(ltime)) {
-      if (seen.body !== undefined && equalBytes(seen.body, body)) {
-        return seen.name;
-      }
-    }
-    return undefined;
   }
 
   /**
@@ -144,7 +124,7 @@ export class UserEvents {
    */
   arrived(event: ArrivedEvent, nowMs: number): boolean {
     const core = this.#core;
-    const { ltime, name, body } = event;
+    const { ltime, name } = event;
     core.eventClock.witness(ltime);
     if (ltime < this.#minTime) return false;
     const clockTime = core.eventClock.time;
@@ -162,7 +142,7 @@ export class UserEvents {
       }
     }
     const payload = event.payload.slice();
-    if (!this.#ring.add(ltime, { name, payload, body })) {
+    if (!this.#ring.add(ltime, { name, payload })) {
       core.refuse(
         "WARN",
         `too many events at time ${ltime}, dropping ${name}`,

@@ -35,6 +35,8 @@ export function retransmitLimit(
 
 interface Entry {
   readonly bytes: Uint8Array;
+  /** Of `bytes`; kept here because the order is by it. */
+  readonly length: number;
   readonly name: string | undefined;
   readonly token: number | undefined;
   /** Rises with every broadcast queued; never reset, so no two are alike. */
@@ -55,8 +57,7 @@ export interface BroadcastQueueOptions {
 
 /** Whether `a` is the better one to send than `b` of the same tier. */
 function isPreferred(a: Entry, b: Entry): boolean {
-  return a.bytes.length > b.bytes.length ||
-    (a.bytes.length === b.bytes.length && a.order > b.order);
+  return a.length > b.length || (a.length === b.length && a.order > b.order);
 }
 
 export class BroadcastQueue {
@@ -83,13 +84,12 @@ export class BroadcastQueue {
       this.#remove(replaced);
       this.#finish(replaced);
     }
-    this.#queue({ name, bytes, token, order: this.#nextOrder++, transmits: 0 });
+    this.#queue(name, bytes, token);
   }
 
   /** Queues a message that stands for itself. */
   queue(bytes: Uint8Array, token?: number): void {
-    const order = this.#nextOrder++;
-    this.#queue({ name: undefined, bytes, token, order, transmits: 0 });
+    this.#queue(undefined, bytes, token);
   }
 
   /**
@@ -119,7 +119,7 @@ export class BroadcastQueue {
         const entry = tier[place] as Entry;
         tier.splice(place, 1);
         this.#size--;
-        freeBytes -= entry.bytes.length + overheadBytes;
+        freeBytes -= entry.length + overheadBytes;
         taken.push(entry.bytes);
         if (entry.transmits + 1 >= limit) {
           this.#forgetName(entry);
@@ -155,9 +155,16 @@ export class BroadcastQueue {
     return finished;
   }
 
-  #queue(entry: Entry): void {
+  #queue(
+    name: string | undefined,
+    bytes: Uint8Array,
+    token: number | undefined,
+  ): void {
     const { messageBytesMax, depthMax } = this.#options;
-    if (messageBytesMax !== undefined && entry.bytes.length > messageBytesMax) {
+    const { length } = bytes;
+    const order = this.#nextOrder++;
+    const entry: Entry = { name, bytes, length, token, order, transmits: 0 };
+    if (messageBytesMax !== undefined && length > messageBytesMax) {
       this.#finish(entry);
       return;
     }
@@ -195,6 +202,9 @@ export class BroadcastQueue {
 function placeOf(tier: Entry[], entry: Entry): number {
   let low = 0;
   let high = tier.length;
+  const last = tier[high - 1];
+  // Mostly it belongs at the end; the search would end there too.
+  if (last === undefined || !isPreferred(last, entry)) return high;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (isPreferred(tier[middle] as Entry, entry)) high = middle;
@@ -207,9 +217,12 @@ function placeOf(tier: Entry[], entry: Entry): number {
 function lastFitting(tier: Entry[], lengthMax: number): number {
   let low = 0;
   let high = tier.length;
+  const last = tier[high - 1];
+  // Mostly even the longest fits.
+  if (last !== undefined && last.length <= lengthMax) return high - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((tier[middle] as Entry).bytes.length <= lengthMax) low = middle + 1;
+    if ((tier[middle] as Entry).length <= lengthMax) low = middle + 1;
     else high = middle;
   }
   return low - 1;

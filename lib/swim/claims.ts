@@ -24,6 +24,21 @@ const NAME_LENGTH_MAX = 512;
 /** Protocol versions in an alive message. */
 const VSN_BYTES = 6;
 
+/**
+ * Encodings of claims that were passed on. The claims of recent packets are
+ * shared by all engines of a process, and so are their encodings then.
+ */
+const encodings = new WeakMap<Alive | Suspect | Dead, Uint8Array>();
+
+function encodeOnce(claim: Alive | Suspect | Dead): Uint8Array {
+  let bytes = encodings.get(claim);
+  if (bytes === undefined) {
+    bytes = encodeMessage(claim);
+    encodings.set(claim, bytes);
+  }
+  return bytes;
+}
+
 export class Claims {
   readonly #core: SwimCore;
 
@@ -42,14 +57,13 @@ export class Claims {
     const core = this.#core;
     core.incarnation = (core.incarnation + 1) >>> 0;
     const node = core.describeSelf();
-    const { self } = core;
+    const claim: Alive = { kind: "alive", incarnation: core.incarnation, node };
+    let { self } = core;
     if (self === undefined) {
-      const made = new Member(node);
-      core.members.add(made);
-      this.#becomeAlive(made, node, core.incarnation, nowMs, { token });
-    } else {
-      this.#becomeAlive(self, node, core.incarnation, nowMs, { token });
+      self = new Member(node);
+      core.members.add(self);
     }
+    this.#becomeAlive(self, claim, node, nowMs, { token });
   }
 
   /** Declares ourselves gone. Only after `core.isLeaving` was set. */
@@ -80,7 +94,11 @@ export class Claims {
       0;
     self.incarnation = core.incarnation;
     core.awareness.apply(1);
-    this.#broadcastAlive(self);
+    this.#broadcastAlive(self, {
+      kind: "alive",
+      incarnation: core.incarnation,
+      node: self.node,
+    });
     this.#endSuspicion(self);
     if (!self.isLive) core.members.setState(self, "alive", nowMs);
   }
@@ -99,7 +117,8 @@ export class Claims {
     if (isSelf && core.isLeaving) return;
 
     const isAddressKnown = member !== undefined &&
-      hasAddress(member.node, node, core.portOf(node.port));
+      (member.claimed === node ||
+        hasAddress(member.node, node, core.portOf(node.port)));
     // Most alive messages repeat what we know; they end here.
     if (
       isAddressKnown && !isSelf && incarnation <= member.incarnation
@@ -114,12 +133,7 @@ export class Claims {
     } else if (isSelf) {
       this.#aliveAboutSelf(member, claim, nowMs);
     } else {
-      this.#becomeAlive(
-        member,
-        this.#describe(member, node),
-        incarnation,
-        nowMs,
-      );
+      this.#becomeAlive(member, claim, this.#describe(member, node), nowMs);
     }
   }
 
@@ -138,7 +152,7 @@ export class Claims {
     }
     const member = new Member(core.describe(node));
     core.members.add(member);
-    this.#becomeAlive(member, member.node, incarnation, nowMs, { spread });
+    this.#becomeAlive(member, claim, member.node, nowMs, { spread });
   }
 
   /** A known name at another address: the name is taken over, or in conflict. */
@@ -154,7 +168,7 @@ export class Claims {
         "INFO",
         `Updating address for left or failed node ${member.name} from ${member.address} to ${described.address}`,
       );
-      this.#becomeAlive(member, described, claim.incarnation, nowMs);
+      this.#becomeAlive(member, claim, described, nowMs);
       return;
     }
     core.refuse(
@@ -184,8 +198,8 @@ export class Claims {
 
   #becomeAlive(
     member: Member,
+    claim: Alive,
     node: Descriptor,
-    incarnation: number,
     nowMs: number,
     options: {
       readonly spread?: boolean;
@@ -197,17 +211,21 @@ export class Claims {
     const wasLive = member.isLive;
     const isMetaNew = !equalBytes(member.node.meta, node.meta);
     member.node = node;
-    member.incarnation = incarnation;
+    member.claimed = claim.node;
+    member.incarnation = claim.incarnation;
     if (member.state !== "alive") core.members.setState(member, "alive", nowMs);
-    if (options.spread ?? true) this.#broadcastAlive(member, options.token);
+    if (options.spread ?? true) {
+      this.#broadcastAlive(member, claim, options.token);
+    }
     if (!wasLive) core.emitEvent({ type: "memberJoin", member });
     else if (isMetaNew) core.emitEvent({ type: "memberUpdate", member });
   }
 
-  #broadcastAlive(member: Member, token?: number): void {
-    const { node, incarnation } = member;
-    const bytes = encodeMessage({ kind: "alive", incarnation, node });
-    this.#core.broadcasts.queueNamed(member.name, bytes, token);
+  #broadcastAlive(member: Member, claim: Alive, token?: number): void {
+    const { node } = member;
+    // A port that was left out was filled in, and travels on so.
+    const told = node.port === claim.node.port ? claim : { ...claim, node };
+    this.#core.broadcasts.queueNamed(member.name, encodeOnce(told), token);
   }
 
   /** Keeps the descriptor that we hold when the claim says the same. */
@@ -257,7 +275,7 @@ export class Claims {
   #becomeSuspect(member: Member, claim: Suspect, nowMs: number): void {
     const core = this.#core;
     const { profile } = core.config;
-    core.broadcasts.queueNamed(member.name, encodeMessage(claim));
+    core.broadcasts.queueNamed(member.name, encodeOnce(claim));
     member.incarnation = claim.incarnation;
     core.members.setState(member, "suspect", nowMs);
 
@@ -287,7 +305,7 @@ export class Claims {
     const core = this.#core;
     const running = member.suspicion;
     if (running === undefined || !running.suspicion.confirm(claim.from)) return;
-    core.broadcasts.queueNamed(member.name, encodeMessage(claim));
+    core.broadcasts.queueNamed(member.name, encodeOnce(claim));
     core.deadlines.move(running.row, running.suspicion.deadlineMs(nowMs));
   }
 
@@ -333,7 +351,7 @@ export class Claims {
     const member = core.members.get(claim.node);
     if (member === undefined) return;
     this.#endSuspicion(member);
-    core.broadcasts.queueNamed(member.name, encodeMessage(claim), token);
+    core.broadcasts.queueNamed(member.name, encodeOnce(claim), token);
     member.incarnation = claim.incarnation;
     const state = claim.node === claim.from ? "left" : "dead";
     core.members.setState(member, state, nowMs);

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { userMessage } from "../../lib/serf/queues.ts";
 import { bodyOf, Parts } from "./parts.ts";
 
 /** What a packet spends on each part. */
 const OVERHEAD_BYTES = 2;
 
-function message(bytes: number, mark: number): Uint8Array {
-  return new Uint8Array(bytes).fill(mark);
+function message(bodyBytes: number, mark: number): Uint8Array {
+  return userMessage(new Uint8Array(bodyBytes).fill(mark));
 }
 
 Deno.test("Queues fills a packet with intents, then queries, then events", () => {

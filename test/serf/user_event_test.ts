@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { bytesOfHex } from "../../lib/kit/bytes.ts";
-import { encodeSerfMessage } from "../../lib/wire/serf_messages.ts";
 import { Parts } from "./parts.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -101,20 +100,6 @@ Deno.test("UserEvents.send() refuses events that are too long", () => {
   assert.deepEqual(parts.takeEvents(), []);
   // Name and payload of 482 bytes make an encoding of exactly 512.
   assert.equal(sendBytes(481).length, 512);
-});
-
-Deno.test("UserEvents.recognize() knows the very bytes that brought an event", () => {
-  const parts = new Parts();
-  const { userEvents } = parts;
-  const message = { kind: "userEvent" as const, ...event(7n, "deploy", "v1") };
-  const body = encodeSerfMessage(message);
-  assert.equal(userEvents.recognize(body, 7n), undefined);
-  assert.equal(parts.core.eventClock.time, 8n, "the time is witnessed");
-  userEvents.arrived({ ...message, body }, 0);
-  assert.equal(userEvents.recognize(body.slice(), 7n), "deploy");
-  // The same event in other bytes has to be read.
-  const other = encodeSerfMessage({ ...message, coalesce: true });
-  assert.equal(userEvents.recognize(other, 7n), undefined);
 });
 
 Deno.test("UserEvents keeps no view of the bytes it was given", () => {
