@@ -17,37 +17,18 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { gcm } from "@noble/ciphers/aes.js";
 import { assert } from "../kit/assert.ts";
+import {
+  BLOCK_BYTES,
+  type EncryptionVersion,
+  NONCE_BYTES,
+  paddingBytes,
+  SEAL_HEADER_BYTES,
+  sealedLength,
+  sealOverheadBytes,
+  TAG_BYTES,
+  VERSION_BYTES,
+} from "./seal_size.ts";
 import { WireError } from "./wire_error.ts";
-
-/** 0 pads, 1 does not. */
-export type EncryptionVersion = 0 | 1;
-
-export const NONCE_BYTES = 12;
-const VERSION_BYTES = 1;
-const TAG_BYTES = 16;
-const BLOCK_BYTES = 16;
-const HEADER_BYTES = VERSION_BYTES + NONCE_BYTES;
-
-/** Most bytes that sealing adds to a message. */
-export function sealOverheadBytes(version: EncryptionVersion): number {
-  return HEADER_BYTES + (version === 0 ? BLOCK_BYTES : 0) + TAG_BYTES;
-}
-
-/** How long a message of that many bytes is once sealed. */
-export function sealedLength(
-  version: EncryptionVersion,
-  messageBytes: number,
-): number {
-  return HEADER_BYTES + messageBytes + paddingBytes(version, messageBytes) +
-    TAG_BYTES;
-}
-
-function paddingBytes(
-  version: EncryptionVersion,
-  messageBytes: number,
-): number {
-  return version === 0 ? BLOCK_BYTES - messageBytes % BLOCK_BYTES : 0;
-}
 
 /** What `seal` needs beside the message. */
 export interface SealOptions {
@@ -68,7 +49,7 @@ export function seal(message: Uint8Array, options: SealOptions): Uint8Array {
   sealed[0] = version;
   sealed.set(nonce, VERSION_BYTES);
   const padded = version === 0 ? pad(message) : message;
-  encryptInto(sealed.subarray(HEADER_BYTES), padded, {
+  encryptInto(sealed.subarray(SEAL_HEADER_BYTES), padded, {
     key,
     nonce,
     associated,
@@ -133,8 +114,8 @@ function openWith(
   sealed: Uint8Array,
   associated: Uint8Array,
 ): Uint8Array | undefined {
-  const nonce = sealed.subarray(VERSION_BYTES, HEADER_BYTES);
-  const content = sealed.subarray(HEADER_BYTES);
+  const nonce = sealed.subarray(VERSION_BYTES, SEAL_HEADER_BYTES);
+  const content = sealed.subarray(SEAL_HEADER_BYTES);
   const name = cipherName(key);
   try {
     if (name === undefined) return gcm(key, nonce, associated).decrypt(content);

@@ -3,8 +3,8 @@
  * packets and streams alike.
  */
 
-import type { EncryptionVersion } from "./aead.ts";
 import type { Keyring } from "./keyring.ts";
+import type { EncryptionVersion } from "./seal_size.ts";
 
 export interface CodecConfig {
   /** Label of the cluster, at most 255 bytes of UTF-8; empty for none. */

@@ -5,11 +5,16 @@
  * receive, so that a key can be replaced while members still use the old one:
  * install the new key everywhere, use it everywhere, remove the old one.
  *
+ * The ring seals and opens by itself, so that only a node that has keys loads the
+ * ciphers.
+ *
  * Source: memberlist `keyring.go`, whose texts the errors carry, since Serf
  * passes them on to the user.
  */
 
+import { assert } from "../kit/assert.ts";
 import { equalBytes } from "../kit/bytes.ts";
+import { open, seal, type SealOptions } from "./aead.ts";
 
 /** Key lengths of AES-128, AES-192 and AES-256, bytes. */
 const KEY_BYTES: readonly number[] = [16, 24, 32];
@@ -40,6 +45,23 @@ export class Keyring {
   /** All keys, the primary first. They belong to the ring: do not write to them. */
   keys(): readonly Uint8Array[] {
     return this.#keys;
+  }
+
+  /** Encrypts and authenticates a message with the primary key. */
+  seal(message: Uint8Array, options: Omit<SealOptions, "key">): Uint8Array {
+    const key = this.primary;
+    assert(key !== undefined, "a ring that seals has a key");
+    return seal(message, { ...options, key });
+  }
+
+  /**
+   * Checks and decrypts sealed bytes with the first key that fits.
+   *
+   * @param associated as given to `seal`
+   * @throws {WireError} with memberlist's texts
+   */
+  open(sealed: Uint8Array, associated: Uint8Array): Uint8Array {
+    return open(sealed, this.#keys, associated);
   }
 
   /**

@@ -11,7 +11,6 @@
  */
 
 import { equalBytes, utf8Bytes } from "../kit/bytes.ts";
-import { open, seal, sealOverheadBytes } from "./aead.ts";
 import {
   type CodecConfig,
   encryptionVersion,
@@ -31,6 +30,7 @@ import {
   quoteLabel,
 } from "./label.ts";
 import { MessageType } from "./messages.ts";
+import { sealOverheadBytes } from "./seal_size.ts";
 import { WireError } from "./wire_error.ts";
 
 export type { CodecConfig } from "./codec_config.ts";
@@ -76,11 +76,10 @@ export class PacketCodec {
     let packet = message;
     if (this.#config.compression) packet = compressIfShorter(packet) ?? packet;
     if (options.crc) packet = addCrc(packet);
-    const key = this.#config.keyring?.primary;
-    if (key !== undefined && this.#config.verifyOutgoing) {
-      packet = seal(packet, {
+    const { keyring, verifyOutgoing } = this.#config;
+    if (keyring !== undefined && keyring.size > 0 && verifyOutgoing) {
+      packet = keyring.seal(packet, {
         version: encryptionVersion(this.#config),
-        key,
         nonce: this.#config.nextNonce(),
         associated: this.#label,
       });
@@ -156,7 +155,7 @@ export class PacketCodec {
     const { keyring, verifyIncoming } = this.#config;
     if (keyring === undefined || keyring.size === 0) return bytes;
     try {
-      return open(bytes, keyring.keys(), this.#label);
+      return keyring.open(bytes, this.#label);
     } catch (cause) {
       if (!(cause instanceof WireError)) throw cause;
       if (!verifyIncoming) return bytes;

@@ -22,13 +22,13 @@
  * Source: memberlist `net.go`, `handleConn`, `readStream`, `decryptRemoteState`.
  */
 
+import { assert } from "../kit/assert.ts";
 import {
   concatBytes,
   EMPTY_BYTES,
   equalBytes,
   utf8Bytes,
 } from "../kit/bytes.ts";
-import { open, seal, sealedLength } from "./aead.ts";
 import {
   type CodecConfig,
   encryptionVersion,
@@ -38,6 +38,7 @@ import { compress, decompress } from "./compress.ts";
 import { addLabel, peelLabel, quoteLabel } from "./label.ts";
 import { MessageType, type StreamMessage } from "./messages.ts";
 import { MsgpackScanner } from "./msgpack_scanner.ts";
+import { sealedLength } from "./seal_size.ts";
 import {
   BODY_BYTES_MAX,
   BodyScanner,
@@ -85,8 +86,8 @@ export function sealStream(
 ): Uint8Array {
   const label = utf8Bytes(config.label);
   let bytes = config.compression ? compress(body) : body;
-  const key = config.keyring?.primary;
-  if (key !== undefined && config.verifyOutgoing) {
+  const { keyring, verifyOutgoing } = config;
+  if (keyring !== undefined && keyring.size > 0 && verifyOutgoing) {
     const version = encryptionVersion(config);
     const header = new Uint8Array(FRAME_HEADER_BYTES);
     header[0] = MessageType.encrypt;
@@ -98,7 +99,7 @@ export function sealStream(
     const nonce = config.nextNonce();
     bytes = concatBytes([
       header,
-      seal(bytes, { version, key, nonce, associated }),
+      keyring.seal(bytes, { version, nonce, associated }),
     ]);
   }
   return role === "dialing" ? addLabel(label, bytes) : bytes;
@@ -270,10 +271,10 @@ export class StreamReader {
     if (held.length < end) return undefined;
     return this.#outer(() => {
       const header = held.subarray(0, FRAME_HEADER_BYTES);
-      const keys = this.#config.keyring?.keys() ?? [];
-      const content = open(
+      const { keyring } = this.#config;
+      assert(keyring !== undefined, "a sealed frame is read with a keyring");
+      const content = keyring.open(
         held.subarray(FRAME_HEADER_BYTES, end),
-        keys,
         concatBytes([header, this.#label]),
       );
       if (content.length === 0) {

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { bytesOfHex, EMPTY_BYTES, hexOf } from "../../lib/kit/bytes.ts";
+import { open, seal } from "../../lib/wire/aead.ts";
 import {
   type EncryptionVersion,
-  open,
-  seal,
   sealedLength,
   sealOverheadBytes,
-} from "../../lib/wire/aead.ts";
+} from "../../lib/wire/seal_size.ts";
 import { peelLabel } from "../../lib/wire/label.ts";
 import { bytesIn, type Vector, vectorsOf } from "./vectors.ts";
 

@@ -1,0 +1,161 @@
+/**
+ * Bodies as the client writes and reads them.
+ *
+ * Written keys come in byte order and every field is sent, as the original
+ * does. In reading, a missing field and a nil have the zero value, and what is
+ * unknown is passed over; texts that are not UTF-8 are shown with U+FFFD rather
+ * than refused, since a list of members should not fail for one odd tag.
+ *
+ * Source: serf, `client/rpc_client.go` and `client/const.go`.
+ */
+
+import { EMPTY_BYTES } from "../kit/bytes.ts";
+import { MsgpackText, type MsgpackValue } from "../wire/msgpack_value.ts";
+import { WireError } from "../wire/wire_error.ts";
+import {
+  type MemberFilter,
+  RPC_VERSION,
+  type RpcMember,
+  type RpcStats,
+} from "./protocol.ts";
+import { RpcWriter } from "./writer.ts";
+
+const writer = new RpcWriter();
+
+export function encodeHandshake(): Uint8Array {
+  return writer.begin().map(1).text("Version").uint(RPC_VERSION).finish();
+}
+
+export function encodeAuth(key: string): Uint8Array {
+  return writer.begin().map(1).text("AuthKey").text(key).finish();
+}
+
+/** @param event `payload` is absent when the event has none */
+export function encodeEvent(
+  event: {
+    readonly name: string;
+    readonly payload?: Uint8Array | undefined;
+    readonly coalesce: boolean;
+  },
+): Uint8Array {
+  writer.begin().map(3).text("Coalesce").bool(event.coalesce)
+    .text("Name").text(event.name).text("Payload");
+  if (event.payload === undefined) writer.nil();
+  else writer.bytes(event.payload);
+  return writer.finish();
+}
+
+export function encodeForceLeave(node: string, prune: boolean): Uint8Array {
+  return writer.begin().map(2).text("Node").text(node).text("Prune").bool(prune)
+    .finish();
+}
+
+export function encodeJoin(
+  addresses: readonly string[],
+  replay: boolean,
+): Uint8Array {
+  return writer.begin().map(2).text("Existing").texts(addresses)
+    .text("Replay").bool(replay).finish();
+}
+
+export function encodeMemberFilter(filter: MemberFilter): Uint8Array {
+  return writer.begin().map(3).text("Name").text(filter.name)
+    .text("Status").text(filter.status).text("Tags").textMap(filter.tags)
+    .finish();
+}
+
+export function encodeStream(filter: string): Uint8Array {
+  return writer.begin().map(1).text("Type").text(filter).finish();
+}
+
+export function encodeMonitor(level: string): Uint8Array {
+  return writer.begin().map(1).text("LogLevel").text(level).finish();
+}
+
+export function encodeStop(seq: bigint): Uint8Array {
+  return writer.begin().map(1).text("Stop").uint64(seq).finish();
+}
+
+/** @throws {WireError} when the body is something else; so for all below */
+export function readJoinBody(body: MsgpackValue | undefined): number {
+  return readNumber(readStruct(body), "Num");
+}
+
+export function readMembersBody(body: MsgpackValue | undefined): RpcMember[] {
+  const members = readStruct(body).get("Members") ?? null;
+  if (members === null) return [];
+  if (!Array.isArray(members)) throw wrongType("Members", "list");
+  return members.map(readMember);
+}
+
+export function readStatsBody(body: MsgpackValue | undefined): RpcStats {
+  const stats = new Map<string, ReadonlyMap<string, string>>();
+  for (const [section, entries] of readStruct(body)) {
+    stats.set(section, readTextMap(entries, section) ?? new Map());
+  }
+  return stats;
+}
+
+/** The entry of a log record. */
+export function readLogBody(body: MsgpackValue | undefined): string {
+  return readText(readStruct(body).get("Log"), "Log");
+}
+
+type Fields = ReadonlyMap<string, MsgpackValue>;
+
+function readMember(value: MsgpackValue): RpcMember {
+  const fields = readStruct(value);
+  return {
+    name: readText(fields.get("Name"), "Name"),
+    addr: readBytes(fields.get("Addr"), "Addr"),
+    port: readNumber(fields, "Port"),
+    tags: readTextMap(fields.get("Tags"), "Tags"),
+    status: readText(fields.get("Status"), "Status"),
+    protocolMin: readNumber(fields, "ProtocolMin"),
+    protocolMax: readNumber(fields, "ProtocolMax"),
+    protocolCur: readNumber(fields, "ProtocolCur"),
+    delegateMin: readNumber(fields, "DelegateMin"),
+    delegateMax: readNumber(fields, "DelegateMax"),
+    delegateCur: readNumber(fields, "DelegateCur"),
+  };
+}
+
+function readStruct(value: MsgpackValue | undefined): Fields {
+  if (value instanceof Map) return value;
+  if (value === null || value === undefined) return new Map();
+  throw wrongType("body", "map");
+}
+
+function readNumber(fields: Fields, name: string): number {
+  const value = fields.get(name) ?? 0;
+  if (typeof value === "number" && Number.isInteger(value)) return value;
+  throw wrongType(name, "integer");
+}
+
+function readText(value: MsgpackValue | undefined, name: string): string {
+  if (value instanceof MsgpackText) return value.toString();
+  if (value === undefined || value === null) return "";
+  throw wrongType(name, "text");
+}
+
+function readBytes(value: MsgpackValue | undefined, name: string): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (value instanceof MsgpackText) return value.bytes;
+  if (value === undefined || value === null) return EMPTY_BYTES;
+  throw wrongType(name, "byte string");
+}
+
+function readTextMap(
+  value: MsgpackValue | undefined,
+  name: string,
+): Map<string, string> | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!(value instanceof Map)) throw wrongType(name, "map");
+  const texts = new Map<string, string>();
+  for (const [key, item] of value) texts.set(key, readText(item, key));
+  return texts;
+}
+
+function wrongType(name: string, type: string): WireError {
+  return new WireError("badValue", `${name} is not a ${type}`);
+}

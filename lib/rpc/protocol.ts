@@ -1,0 +1,156 @@
+/**
+ * What both ends of the RPC protocol have in common: limits, the texts that are
+ * part of the protocol, and the values that travel.
+ *
+ * The protocol connects programs on one machine, above all the command line,
+ * with an agent: a stream of msgpack values in each direction over TCP. A
+ * request is a header and, for some commands, a body; so is a response. The
+ * server's side of it is in `server_session.ts`, the client's in
+ * `client_session.ts`, both as state machines without a socket.
+ *
+ * Source: serf, `cmd/serf/command/agent/ipc.go` and `client/const.go`.
+ */
+
+import { MsgpackScanner, type ScanLimits } from "../wire/msgpack_scanner.ts";
+
+/** The one version of the protocol that exists. */
+export const RPC_VERSION = 1;
+
+/** Where an agent listens for clients unless it is told otherwise. */
+export const RPC_ADDRESS_DEFAULT = "127.0.0.1:7373";
+
+/**
+ * Limits on what a client may send. The largest request of any use is a join
+ * with many addresses; the original has no limit but its memory.
+ */
+export const REQUEST_LIMITS: ScanLimits = {
+  bytesMax: 1_048_576,
+  valuesMax: 65_536,
+};
+
+/** Limits on what a server may send: 50,000 members with full tags fit. */
+export const RESPONSE_LIMITS: ScanLimits = {
+  bytesMax: 67_108_864,
+  valuesMax: 8_388_608,
+};
+
+/** Records that may wait per event stream or monitor; further ones are dropped. */
+export const WAITING_RECORDS_MAX = 512;
+
+/** Event streams that one connection may hold. */
+export const STREAMS_MAX = 256;
+
+/** Error texts of response headers. Clients compare them, so they never change. */
+export const RpcErrorText = {
+  unsupportedCommand: "Unsupported command",
+  unsupportedVersion: "Unsupported IPC version",
+  duplicateHandshake: "Handshake already performed",
+  handshakeRequired: "Handshake required",
+  monitorExists: "Monitor already exists",
+  invalidFilter: "Invalid event filter",
+  streamExists: "Stream with given sequence exists",
+  invalidAuthToken: "Invalid authentication token",
+  authRequired: "Authentication required",
+  /** Ours alone: the original lets a connection open streams without end. */
+  tooManyStreams: "Too many streams on this connection",
+} as const;
+
+/** A member as it travels. Every `Member` of `lib/serf` is one. */
+export interface RpcMember {
+  readonly name: string;
+  /** Raw address: 4 or 16 bytes, or none when the server sent none. */
+  readonly addr: Uint8Array;
+  readonly port: number;
+  /** `undefined` when the server sent nil. */
+  readonly tags: ReadonlyMap<string, string> | undefined;
+  readonly status: string;
+  readonly protocolMin: number;
+  readonly protocolMax: number;
+  readonly protocolCur: number;
+  readonly delegateMin: number;
+  readonly delegateMax: number;
+  readonly delegateCur: number;
+}
+
+/** Which members to list; an absent expression lets all pass. */
+export interface MemberFilter {
+  /** By tag name, an RE2 expression that the whole value must match. */
+  readonly tags: ReadonlyMap<string, string>;
+  readonly status: string;
+  readonly name: string;
+}
+
+/** An agent's figures: sections of named texts. */
+export type RpcStats = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+const INITIAL_BYTES = 4_096;
+/** A larger buffer is given back when it is empty. */
+const KEPT_BYTES_MAX = 65_536;
+
+/**
+ * Cuts a stream of bytes into msgpack values.
+ *
+ * Bytes come in any portions; values come out whole, each as a copy of its own
+ * bytes. No more than one unfinished value and one portion is ever held.
+ */
+export class ValueCutter {
+  readonly #scanner: MsgpackScanner;
+  #buffer = new Uint8Array(INITIAL_BYTES);
+  #start = 0;
+  #end = 0;
+
+  constructor(limits: ScanLimits) {
+    this.#scanner = new MsgpackScanner(limits);
+  }
+
+  /** Whether bytes are held that no value was made of yet. */
+  get hasBytes(): boolean {
+    return this.#end > this.#start;
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.#end + bytes.length > this.#buffer.length) {
+      this.#makeRoom(bytes.length);
+    }
+    this.#buffer.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
+  /**
+   * The next value, `undefined` when it has not arrived completely.
+   *
+   * @throws {WireError} when the bytes are no msgpack or beyond the limits;
+   * nothing sensible can follow
+   */
+  next(): Uint8Array | undefined {
+    const end = this.#scanner.scan(this.#buffer, this.#end);
+    if (end === undefined) return undefined;
+    const value = this.#buffer.slice(this.#start, end);
+    this.#start = end;
+    if (this.#start === this.#end) this.#makeEmpty();
+    this.#scanner.restart(this.#start);
+    return value;
+  }
+
+  #makeEmpty(): void {
+    this.#start = 0;
+    this.#end = 0;
+    if (this.#buffer.length > KEPT_BYTES_MAX) {
+      this.#buffer = new Uint8Array(INITIAL_BYTES);
+    }
+  }
+
+  /** Moves what is held to the front, of a larger buffer if need be. */
+  #makeRoom(more: number): void {
+    const held = this.#buffer.subarray(this.#start, this.#end);
+    const needed = held.length + more;
+    // Twice as much as needed, so that a long value is rescanned a few times only.
+    const isSpacious = needed <= this.#buffer.length / 2;
+    const room = isSpacious ? this.#buffer : new Uint8Array(2 * needed);
+    room.set(held);
+    this.#buffer = room;
+    this.#start = 0;
+    this.#end = held.length;
+    this.#scanner.restart(0);
+  }
+}

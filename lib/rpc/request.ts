@@ -1,0 +1,183 @@
+/**
+ * Requests as the server reads them: the table of commands, and how the body of
+ * each is understood.
+ *
+ * A new command is a new entry in `COMMANDS` and a new member of `Request`. Who
+ * may send what when is decided in `server_session.ts`.
+ *
+ * Source: serf, `cmd/serf/command/agent/ipc.go`.
+ */
+
+import { type Layout, Struct } from "../wire/msgpack.ts";
+import { WireError } from "../wire/wire_error.ts";
+import { type MemberFilter, REQUEST_LIMITS } from "./protocol.ts";
+
+/** A request whose meaning is clear; not yet whether it is allowed. */
+export type Request =
+  | { readonly kind: "handshake"; readonly version: number }
+  | { readonly kind: "auth"; readonly key: string }
+  | {
+    readonly kind: "event";
+    readonly name: string;
+    readonly payload: Uint8Array;
+    readonly coalesce: boolean;
+  }
+  | {
+    readonly kind: "forceLeave";
+    readonly node: string;
+    readonly prune: boolean;
+  }
+  | {
+    readonly kind: "join";
+    readonly addresses: readonly string[];
+    readonly replay: boolean;
+  }
+  | { readonly kind: "members" }
+  | { readonly kind: "membersFiltered"; readonly filter: MemberFilter }
+  | { readonly kind: "stream"; readonly filter: string }
+  | { readonly kind: "monitor"; readonly level: string }
+  | { readonly kind: "stop"; readonly seq: bigint }
+  | { readonly kind: "leave" }
+  | { readonly kind: "stats" };
+
+/** What follows the header of a command, and what it says. */
+export type CommandFormat =
+  | { readonly hasBody: false; readonly request: Request }
+  | {
+    readonly hasBody: true;
+    /** Go's order of the fields, for bodies that are sent as arrays. */
+    readonly layout: Layout;
+    /** @throws {WireError} when a field is of the wrong type */
+    read(body: Struct): Request;
+  };
+
+const COMMANDS: ReadonlyMap<string, CommandFormat> = new Map<
+  string,
+  CommandFormat
+>([
+  ["handshake", {
+    hasBody: true,
+    layout: ["Version"],
+    read: (body) => ({
+      kind: "handshake",
+      version: readInt32(body, "Version"),
+    }),
+  }],
+  ["auth", {
+    hasBody: true,
+    layout: ["AuthKey"],
+    read: (body) => ({ kind: "auth", key: body.text("AuthKey") }),
+  }],
+  ["event", {
+    hasBody: true,
+    layout: ["Name", "Payload", "Coalesce"],
+    read: (body) => ({
+      kind: "event",
+      name: body.text("Name"),
+      payload: body.bytes("Payload"),
+      coalesce: body.bool("Coalesce"),
+    }),
+  }],
+  ["force-leave", {
+    hasBody: true,
+    layout: ["Node", "Prune"],
+    read: (body) => ({
+      kind: "forceLeave",
+      node: body.text("Node"),
+      prune: body.bool("Prune"),
+    }),
+  }],
+  ["join", {
+    hasBody: true,
+    layout: ["Existing", "Replay"],
+    read: (body) => ({
+      kind: "join",
+      addresses: body.texts("Existing"),
+      replay: body.bool("Replay"),
+    }),
+  }],
+  ["members", { hasBody: false, request: { kind: "members" } }],
+  ["members-filtered", {
+    hasBody: true,
+    layout: ["Tags", "Status", "Name"],
+    read: (body) => ({
+      kind: "membersFiltered",
+      filter: {
+        tags: body.textMap("Tags"),
+        status: body.text("Status"),
+        name: body.text("Name"),
+      },
+    }),
+  }],
+  ["stream", {
+    hasBody: true,
+    layout: ["Type"],
+    read: (body) => ({ kind: "stream", filter: body.text("Type") }),
+  }],
+  ["monitor", {
+    hasBody: true,
+    layout: ["LogLevel"],
+    read: (body) => ({ kind: "monitor", level: body.text("LogLevel") }),
+  }],
+  ["stop", {
+    hasBody: true,
+    layout: ["Stop"],
+    read: (body) => ({ kind: "stop", seq: body.uint64("Stop") }),
+  }],
+  ["leave", { hasBody: false, request: { kind: "leave" } }],
+  ["stats", { hasBody: false, request: { kind: "stats" } }],
+]);
+
+/** The form of a command, `undefined` when there is no such command. */
+export function commandFormat(command: string): CommandFormat | undefined {
+  return COMMANDS.get(command);
+}
+
+/** What a request begins with. */
+export interface RequestHeader {
+  readonly command: string;
+  /** Chosen by the client, echoed in every answer; unsigned 64 bits. */
+  readonly seq: bigint;
+}
+
+/**
+ * The header in `bytes`.
+ *
+ * A field that is missing keeps the value of the header before: the original
+ * decodes all headers of a connection into one variable.
+ *
+ * @throws {WireError} when it is none
+ */
+export function decodeRequestHeader(
+  bytes: Uint8Array,
+  previous: RequestHeader,
+): RequestHeader {
+  const header = Struct.decode(bytes, ["Command", "Seq"], 0, REQUEST_LIMITS);
+  return {
+    command: header.has("Command") ? header.text("Command") : previous.command,
+    seq: header.has("Seq") ? header.uint64("Seq") : previous.seq,
+  };
+}
+
+/**
+ * The request of a command and the body that followed.
+ *
+ * @throws {WireError} when the body does not fit the command
+ */
+export function decodeRequestBody(
+  format: CommandFormat & { readonly hasBody: true },
+  bytes: Uint8Array,
+): Request {
+  return format.read(Struct.decode(bytes, format.layout, 0, REQUEST_LIMITS));
+}
+
+function readInt32(body: Struct, name: string): number {
+  const value = body.int64(name);
+  if (value !== BigInt.asIntN(32, value)) {
+    throw new WireError(
+      "badValue",
+      `msgpack decode error: ${name} overflows int32`,
+    );
+  }
+  return Number(value);
+}

@@ -1,0 +1,93 @@
+/**
+ * Responses and stream records as the server writes them.
+ *
+ * Keys come in byte order and every field is sent, as Go writes its structs. A
+ * header must have both of its keys: Go's client decodes all headers into one
+ * variable, so a missing one would keep its previous value.
+ *
+ * Source: serf, `cmd/serf/command/agent/ipc.go` and the `ipc_*_stream.go` files.
+ */
+
+import { concatBytes } from "../kit/bytes.ts";
+import type { SerfEvent } from "../serf/event.ts";
+import type { RpcMember, RpcStats } from "./protocol.ts";
+import { RpcWriter } from "./writer.ts";
+
+const writer = new RpcWriter();
+
+/** A header, followed by `body` if there is one. */
+export function encodeResponse(
+  seq: bigint,
+  answer: { readonly error: string; readonly body?: Uint8Array },
+): Uint8Array {
+  writer.begin().map(2).text("Error").text(answer.error).text("Seq").uint64(
+    seq,
+  );
+  if (answer.body !== undefined) writer.append(answer.body);
+  return writer.finish();
+}
+
+/** Body of `join`: how many addresses were contacted. */
+export function encodeJoinBody(contacted: number): Uint8Array {
+  return writer.begin().map(1).text("Num").uint(contacted).finish();
+}
+
+/** Body of `members` and `members-filtered`. */
+export function encodeMembersBody(members: readonly RpcMember[]): Uint8Array {
+  writer.begin().map(1);
+  writeMembers(members);
+  return writer.finish();
+}
+
+/** Body of `stats`. */
+export function encodeStatsBody(stats: RpcStats): Uint8Array {
+  writer.begin().map(stats.size);
+  for (const [section, entries] of stats) writer.text(section).textMap(entries);
+  return writer.finish();
+}
+
+/** A record of an event stream, header included. */
+export function encodeEventRecord(seq: bigint, event: SerfEvent): Uint8Array {
+  const header = encodeResponse(seq, { error: "" });
+  writer.begin();
+  if (event.type === "user") {
+    writer.map(5).text("Coalesce").bool(event.coalesce).text("Event").text(
+      "user",
+    )
+      .text("LTime").uint64(event.ltime).text("Name").text(event.name)
+      .text("Payload").bytesOrNil(event.payload);
+  } else {
+    writer.map(2).text("Event").text(event.type);
+    writeMembers(event.members);
+  }
+  return concatBytes([header, writer.finish()]);
+}
+
+/** A record of a monitor, header included: one entry of the log. */
+export function encodeLogRecord(seq: bigint, line: string): Uint8Array {
+  const header = encodeResponse(seq, { error: "" });
+  const body = writer.begin().map(1).text("Log").text(line).finish();
+  return concatBytes([header, body]);
+}
+
+/** The key `Members` and its list, for a map that is being written. */
+function writeMembers(members: readonly RpcMember[]): void {
+  writer.text("Members").array(members.length);
+  for (const member of members) writeMember(member);
+}
+
+function writeMember(member: RpcMember): void {
+  writer.map(11)
+    .text("Addr").bytesOrNil(member.addr)
+    .text("DelegateCur").uint(member.delegateCur)
+    .text("DelegateMax").uint(member.delegateMax)
+    .text("DelegateMin").uint(member.delegateMin)
+    .text("Name").text(member.name)
+    .text("Port").uint(member.port)
+    .text("ProtocolCur").uint(member.protocolCur)
+    .text("ProtocolMax").uint(member.protocolMax)
+    .text("ProtocolMin").uint(member.protocolMin)
+    .text("Status").text(member.status)
+    .text("Tags");
+  writer.textMap(member.tags);
+}

@@ -1,0 +1,435 @@
+/**
+ * One client's connection to an agent, as a state machine without a socket.
+ *
+ * ## Theory
+ *
+ * Two things have a state: how far the client may go, and what is read next.
+ *
+ *     access     new ──handshake──▶ shaken ──auth──▶ open
+ *                                     └─ at once when the agent has no token
+ *
+ * While `new`, anything but a handshake ends the connection. While `shaken`,
+ * anything but a handshake or auth is refused, and the connection stays.
+ *
+ *                ┌──────────────── answered by ourselves ───────────────┐
+ *                ▼                                                      │
+ *     reading  header ──command with body──▶ body ──▶ (what is it?) ────┤
+ *                │ ▲                                    │               │
+ *                │ └── droppedBody ◀─ refused, has body │ for the agent │
+ *                │                                      ▼               │
+ *                └──command without body────────▶ performing ──answer──┘
+ *
+ *                from anywhere: closed
+ *
+ * - One request at a time. While one is `performing`, bytes wait; the driver
+ *   does not even read them, so a client that hurries is slowed down by TCP.
+ * - Handshake, auth, stream and stop are answered here; the rest is handed out
+ *   by `drain` and comes back through `answer` or `refuse`.
+ * - The peer's mistakes end the connection without an answer, save where an
+ *   answer is prescribed. They never throw.
+ * - A response leaves before any record that waits, and whole.
+ *
+ * A refused command's body is read and dropped. The original takes that body
+ * for another header and refuses it a second time; clients need that no more
+ * than we do.
+ *
+ * Not here: what the requests do (`lib/net/rpc_server.ts` and the agent).
+ * Source: serf, `cmd/serf/command/agent/ipc.go`; rpc reference 3 to 6.
+ */
+
+import { assert } from "../kit/assert.ts";
+import { concatBytes } from "../kit/bytes.ts";
+import { type LogLevel, parseLogLevel } from "../kit/log.ts";
+import type { SerfEvent } from "../serf/event.ts";
+import { WireError } from "../wire/wire_error.ts";
+import { isSameSecret } from "./auth.ts";
+import {
+  type EventFilter,
+  isEventWanted,
+  parseEventFilters,
+} from "./event_filter.ts";
+import {
+  REQUEST_LIMITS,
+  RPC_VERSION,
+  RpcErrorText,
+  STREAMS_MAX,
+  ValueCutter,
+  WAITING_RECORDS_MAX,
+} from "./protocol.ts";
+import {
+  type CommandFormat,
+  commandFormat,
+  decodeRequestBody,
+  decodeRequestHeader,
+  type Request,
+  type RequestHeader,
+} from "./request.ts";
+import {
+  encodeEventRecord,
+  encodeLogRecord,
+  encodeResponse,
+} from "./response.ts";
+import { WaitingRecords } from "./waiting_records.ts";
+
+/** A request that only the agent can meet. */
+export type AgentRequest = Exclude<
+  Request,
+  { kind: "handshake" | "auth" | "stream" | "monitor" | "stop" }
+>;
+
+/** What the session asks of its driver, in order. */
+export type SessionOutput =
+  /** Perform it, then call `answer` or `refuse`. */
+  | { readonly kind: "request"; readonly request: AgentRequest }
+  /** Follow the log at this level: call `startMonitor`, then `offerLog`. */
+  | { readonly kind: "openMonitor"; readonly level: LogLevel }
+  | { readonly kind: "closeMonitor" }
+  | { readonly kind: "log"; readonly level: LogLevel; readonly text: string }
+  /** Close the connection once the responses have left. */
+  | { readonly kind: "close" };
+
+/** Bytes for one write, and what they are made of. */
+export interface SessionWrite {
+  readonly of: "response" | "event" | "log";
+  readonly bytes: Uint8Array;
+}
+
+export interface SessionOptions {
+  /** The token that clients must show; empty for none. */
+  readonly authKey: string;
+  /** The client's address as the log names it, `ip:port`. */
+  readonly peer: string;
+}
+
+type Access = "new" | "shaken" | "open";
+
+type Reading =
+  | { readonly kind: "header" }
+  | {
+    readonly kind: "body";
+    readonly format: CommandFormat & { hasBody: true };
+  }
+  | { readonly kind: "droppedBody" }
+  | { readonly kind: "performing" }
+  | { readonly kind: "closed" };
+
+interface EventStream {
+  readonly of: "event";
+  readonly seq: bigint;
+  readonly filters: readonly EventFilter[];
+  readonly records: WaitingRecords<SerfEvent>;
+}
+
+interface Monitor {
+  readonly of: "log";
+  readonly seq: bigint;
+  /** Entries older than the monitor, newest first, beside the limit. */
+  backlog: string[];
+  readonly records: WaitingRecords<string>;
+}
+
+/** Records are gathered into writes of about this many bytes. */
+const WRITE_BYTES = 32_768;
+
+export class ServerSession {
+  readonly #authKey: string;
+  readonly #peer: string;
+  readonly #cutter = new ValueCutter(REQUEST_LIMITS);
+  #access: Access = "new";
+  #reading: Reading = { kind: "header" };
+  #header: RequestHeader = { command: "", seq: 0n };
+  readonly #outputs: SessionOutput[] = [];
+  #responses: Uint8Array[] = [];
+  readonly #streams = new Map<bigint, EventStream>();
+  #monitor: Monitor | undefined;
+  /** Streams and monitor, the one whose turn it is to write first. */
+  #turns: (EventStream | Monitor)[] = [];
+
+  constructor(options: SessionOptions) {
+    this.#authKey = options.authKey;
+    this.#peer = options.peer;
+  }
+
+  /** Whether more bytes would be looked at now. */
+  get wantsBytes(): boolean {
+    const { kind } = this.#reading;
+    return kind !== "performing" && kind !== "closed";
+  }
+
+  get isClosed(): boolean {
+    return this.#reading.kind === "closed";
+  }
+
+  /** Whether a response waits to be taken. */
+  get hasResponses(): boolean {
+    return this.#responses.length > 0;
+  }
+
+  /** Bytes from the client, in any portions. */
+  handleBytes(bytes: Uint8Array): void {
+    if (this.isClosed) return;
+    this.#cutter.push(bytes);
+    this.#advance();
+  }
+
+  /**
+   * The client has ended its side, or the connection broke.
+   *
+   * @param reason why it broke; absent for an orderly end
+   */
+  handleEnd(reason?: string): void {
+    const { kind } = this.#reading;
+    if (kind === "header" && (reason !== undefined || this.#cutter.hasBytes)) {
+      this.#logHeaderError(reason ?? "unexpected EOF");
+    } else if (kind === "body") {
+      this.#logRequestError(`decode failed: ${reason ?? "EOF"}`);
+    }
+    this.#close();
+  }
+
+  /** Ends the request that was handed out last, and goes on to the next. */
+  answer(answer: { readonly error: string; readonly body?: Uint8Array }): void {
+    if (this.isClosed) return;
+    assert(this.#reading.kind === "performing", "a request is being performed");
+    this.#responses.push(encodeResponse(this.#header.seq, answer));
+    this.#reading = { kind: "header" };
+    this.#advance();
+  }
+
+  /** Ends the connection instead of answering the request handed out last. */
+  refuse(reason: string): void {
+    if (this.isClosed) return;
+    assert(this.#reading.kind === "performing", "a request is being performed");
+    this.#logRequestError(reason);
+    this.#close();
+  }
+
+  /** Gives the monitor what was logged before it, oldest first. */
+  startMonitor(backlog: readonly string[]): void {
+    if (this.#monitor !== undefined) {
+      this.#monitor.backlog = backlog.toReversed();
+    }
+  }
+
+  /** An event of the agent, for the streams that want it. */
+  offerEvent(event: SerfEvent): void {
+    for (const stream of this.#streams.values()) {
+      if (!isEventWanted(stream.filters, event)) continue;
+      if (stream.records.offer(event).isFirstDrop) this.#logDrop("event");
+    }
+  }
+
+  /** A new entry of the agent's log, at the monitor's level or above. */
+  offerLog(line: string): void {
+    // The complaint about this monitor is the one entry that it must not get.
+    if (this.#monitor === undefined || line.endsWith(this.#dropText("logs"))) {
+      return;
+    }
+    if (this.#monitor.records.offer(line).isFirstDrop) this.#logDrop("logs");
+  }
+
+  /** Hands over and forgets the outputs since the last call. */
+  drain(): SessionOutput[] {
+    return this.#outputs.splice(0);
+  }
+
+  /**
+   * What is to be written next: all responses, else some records of one stream.
+   *
+   * @returns `undefined` when nothing waits
+   */
+  takeWrite(): SessionWrite | undefined {
+    if (this.#responses.length > 0) {
+      const bytes = concatBytes(this.#responses);
+      this.#responses = [];
+      return { of: "response", bytes };
+    }
+    for (let i = 0; i < this.#turns.length; i++) {
+      const turn = this.#turns.shift() as EventStream | Monitor;
+      this.#turns.push(turn);
+      const records = takeRecords(turn);
+      if (records.length > 0) {
+        return { of: turn.of, bytes: concatBytes(records) };
+      }
+    }
+    return undefined;
+  }
+
+  /** Reads as many requests as can be read now. */
+  #advance(): void {
+    while (this.wantsBytes) {
+      let value: Uint8Array | undefined;
+      try {
+        value = this.#cutter.next();
+        if (value === undefined) return;
+        if (this.#reading.kind === "body") {
+          this.#onRequest(decodeRequestBody(this.#reading.format, value));
+        } else if (this.#reading.kind === "header") {
+          this.#header = decodeRequestHeader(value, this.#header);
+          this.#onHeader();
+        } else {
+          this.#reading = { kind: "header" };
+        }
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        this.#onDecodeError(error);
+      }
+    }
+  }
+
+  #onDecodeError(error: WireError): void {
+    if (this.#reading.kind === "header") this.#logHeaderError(error.detail);
+    else this.#logRequestError(`decode failed: ${error.detail}`);
+    this.#close();
+  }
+
+  #onHeader(): void {
+    const { command } = this.#header;
+    const format = commandFormat(command);
+    if (this.#access === "new" && command !== "handshake") {
+      this.#respond(RpcErrorText.handshakeRequired);
+      this.#logRequestError(RpcErrorText.handshakeRequired);
+      this.#close();
+    } else if (
+      this.#access === "shaken" && command !== "handshake" && command !== "auth"
+    ) {
+      this.#log("WARN", "agent.ipc: Client sending commands before auth");
+      this.#respond(RpcErrorText.authRequired);
+      if (format?.hasBody === true) this.#reading = { kind: "droppedBody" };
+    } else if (format === undefined) {
+      this.#respond(RpcErrorText.unsupportedCommand);
+      this.#logRequestError(`command '${command}' not recognized`);
+      this.#close();
+    } else if (format.hasBody) {
+      this.#reading = { kind: "body", format };
+    } else {
+      this.#onRequest(format.request);
+    }
+  }
+
+  #onRequest(request: Request): void {
+    this.#reading = { kind: "header" };
+    switch (request.kind) {
+      case "handshake":
+        return this.#respond(this.#shakeHands(request.version));
+      case "auth":
+        return this.#respond(this.#authenticate(request.key));
+      case "stream":
+        return this.#respond(this.#openStream(request.filter));
+      case "monitor":
+        return this.#respond(this.#openMonitor(request.level));
+      case "stop":
+        this.#stop(request.seq);
+        return this.#respond("");
+      default:
+        this.#reading = { kind: "performing" };
+        this.#outputs.push({ kind: "request", request });
+    }
+  }
+
+  #shakeHands(version: number): string {
+    if (version !== RPC_VERSION) return RpcErrorText.unsupportedVersion;
+    if (this.#access !== "new") return RpcErrorText.duplicateHandshake;
+    this.#access = this.#authKey === "" ? "open" : "shaken";
+    return "";
+  }
+
+  #authenticate(key: string): string {
+    if (!isSameSecret(key, this.#authKey)) return RpcErrorText.invalidAuthToken;
+    this.#access = "open";
+    return "";
+  }
+
+  #openStream(filterText: string): string {
+    const { seq } = this.#header;
+    const filters = parseEventFilters(filterText);
+    if (filters === undefined) return RpcErrorText.invalidFilter;
+    if (this.#streams.has(seq)) return RpcErrorText.streamExists;
+    if (this.#streams.size >= STREAMS_MAX) return RpcErrorText.tooManyStreams;
+    const records = new WaitingRecords<SerfEvent>(WAITING_RECORDS_MAX);
+    const stream: EventStream = { of: "event", seq, filters, records };
+    this.#streams.set(seq, stream);
+    this.#turns.push(stream);
+    return "";
+  }
+
+  #openMonitor(levelText: string): string {
+    const level = parseLogLevel(levelText);
+    if (level === undefined) {
+      return `Unknown log level: ${levelText.toUpperCase()}`;
+    }
+    if (this.#monitor !== undefined) return RpcErrorText.monitorExists;
+    const records = new WaitingRecords<string>(WAITING_RECORDS_MAX);
+    this.#monitor = { of: "log", seq: this.#header.seq, backlog: [], records };
+    this.#turns.push(this.#monitor);
+    this.#outputs.push({ kind: "openMonitor", level });
+    return "";
+  }
+
+  #stop(seq: bigint): void {
+    this.#streams.delete(seq);
+    if (this.#monitor?.seq === seq) this.#closeMonitor();
+    this.#turns = this.#turns.filter((turn) => turn.seq !== seq);
+  }
+
+  #closeMonitor(): void {
+    if (this.#monitor === undefined) return;
+    this.#monitor = undefined;
+    this.#outputs.push({ kind: "closeMonitor" });
+  }
+
+  #close(): void {
+    if (this.isClosed) return;
+    this.#reading = { kind: "closed" };
+    this.#streams.clear();
+    this.#closeMonitor();
+    this.#turns = [];
+    this.#outputs.push({ kind: "close" });
+  }
+
+  #respond(error: string): void {
+    this.#responses.push(encodeResponse(this.#header.seq, { error }));
+  }
+
+  #logHeaderError(reason: string): void {
+    this.#log("ERR", `agent.ipc: failed to decode request header: ${reason}`);
+  }
+
+  #logRequestError(reason: string): void {
+    this.#log("ERR", `agent.ipc: Failed to evaluate request: ${reason}`);
+  }
+
+  #logDrop(what: "event" | "logs"): void {
+    this.#log("WARN", this.#dropText(what));
+  }
+
+  #dropText(what: "event" | "logs"): string {
+    return `agent.ipc: Dropping ${what} to ipc.client: ${this.#peer}`;
+  }
+
+  #log(level: LogLevel, text: string): void {
+    this.#outputs.push({ kind: "log", level, text });
+  }
+}
+
+/** Encodes waiting records, oldest first, as many as one write should hold. */
+function takeRecords(turn: EventStream | Monitor): Uint8Array[] {
+  const records: Uint8Array[] = [];
+  let bytes = 0;
+  while (bytes < WRITE_BYTES) {
+    const record = takeRecord(turn);
+    if (record === undefined) break;
+    records.push(record);
+    bytes += record.length;
+  }
+  return records;
+}
+
+function takeRecord(turn: EventStream | Monitor): Uint8Array | undefined {
+  if (turn.of === "log") {
+    const line = turn.backlog.pop() ?? turn.records.take();
+    return line === undefined ? undefined : encodeLogRecord(turn.seq, line);
+  }
+  const event = turn.records.take();
+  return event === undefined ? undefined : encodeEventRecord(turn.seq, event);
+}

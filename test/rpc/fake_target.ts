@@ -1,0 +1,121 @@
+/** An agent for tests of the RPC port: answers as it is told, and takes notes. */
+
+import { parseIp } from "../../lib/kit/address.ts";
+import type { LogLevel } from "../../lib/kit/log.ts";
+import type { RpcTarget } from "../../lib/net/rpc_server.ts";
+import type { SerfEvent } from "../../lib/serf/event.ts";
+import type { Member, MemberStatus } from "../../lib/serf/member.ts";
+
+/** A member with the usual protocol numbers. */
+export function member(
+  name: string,
+  given: {
+    readonly ip?: string;
+    readonly port?: number;
+    readonly status?: MemberStatus;
+    readonly tags?: Readonly<Record<string, string>>;
+  } = {},
+): Member {
+  const ip = given.ip ?? "127.0.0.1";
+  return {
+    name,
+    addr: parseIp(ip) as Uint8Array,
+    ip,
+    port: given.port ?? 7946,
+    tags: new Map(Object.entries(given.tags ?? {})),
+    status: given.status ?? "alive",
+    protocolMin: 1,
+    protocolMax: 5,
+    protocolCur: 2,
+    delegateMin: 2,
+    delegateMax: 5,
+    delegateCur: 5,
+  };
+}
+
+export class FakeTarget implements RpcTarget {
+  memberList: Member[] = [];
+  statistics = new Map<string, ReadonlyMap<string, string>>();
+  /** What `join` does. */
+  onJoin: (addresses: readonly string[]) => Promise<number> = (addresses) =>
+    Promise.resolve(addresses.length);
+  /** What `leave` does. */
+  onLeave: () => Promise<void> = () => Promise.resolve();
+  /** What `userEvent` fails with. */
+  eventError: string | undefined;
+  /** What monitors are given first. */
+  backlog: string[] = [];
+
+  /** Calls as `name argument ...`, in order. */
+  readonly calls: string[] = [];
+  /** Log lines of the RPC layer as `[LEVEL] text`. */
+  readonly logged: string[] = [];
+  readonly #eventListeners = new Set<(event: SerfEvent) => void>();
+  readonly #logListeners = new Set<(line: string) => void>();
+
+  get monitorCount(): number {
+    return this.#logListeners.size;
+  }
+
+  /** Delivers an event to the streams. */
+  emit(event: SerfEvent): void {
+    for (const listener of this.#eventListeners) listener(event);
+  }
+
+  /** Delivers a line to the monitors. */
+  say(line: string): void {
+    for (const listener of this.#logListeners) listener(line);
+  }
+
+  members(): readonly Member[] {
+    return this.memberList;
+  }
+
+  join(addresses: readonly string[], replay: boolean): Promise<number> {
+    this.calls.push(`join ${addresses.join(" ")} replay=${replay}`);
+    return this.onJoin(addresses);
+  }
+
+  leave(): Promise<void> {
+    this.calls.push("leave");
+    return this.onLeave();
+  }
+
+  forceLeave(node: string, prune: boolean): Promise<void> {
+    this.calls.push(`forceLeave ${node} prune=${prune}`);
+    return Promise.resolve();
+  }
+
+  userEvent(name: string, payload: Uint8Array, coalesce: boolean): void {
+    const text = new TextDecoder().decode(payload);
+    this.calls.push(`userEvent ${name} ${text} coalesce=${coalesce}`);
+    if (this.eventError !== undefined) throw new Error(this.eventError);
+  }
+
+  stats(): ReadonlyMap<string, ReadonlyMap<string, string>> {
+    return this.statistics;
+  }
+
+  subscribeEvents(listener: (event: SerfEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  subscribeLog(
+    level: LogLevel,
+    listener: (line: string) => void,
+  ): { backlog: string[]; unsubscribe(): void } {
+    this.calls.push(`subscribeLog ${level}`);
+    this.#logListeners.add(listener);
+    return {
+      backlog: this.backlog,
+      unsubscribe: () => this.#logListeners.delete(listener),
+    };
+  }
+
+  /** Like a real agent, this one's monitors hear what is logged. */
+  log(level: LogLevel, text: string): void {
+    this.logged.push(`[${level}] ${text}`);
+    this.say(`2026/11/20 12:00:00 [${level}] ${text}`);
+  }
+}
