@@ -1,0 +1,80 @@
+/**
+ * What the commands that talk to a running agent have in common: the two flags
+ * that say where it is, and the connection.
+ *
+ * Source: cli reference 1.5.
+ */
+
+import type { RpcClient } from "../lib/net/rpc_client.ts";
+import { type Flag, textFlag } from "./flags.ts";
+import type { Terminal } from "./terminal.ts";
+
+const ADDRESS_DEFAULT = "127.0.0.1:7373";
+
+/** Where the agent is, and how to be let in. */
+export interface AgentFlags {
+  readonly "rpc-addr": Flag<string>;
+  readonly "rpc-auth": Flag<string>;
+}
+
+/** The flags of every command that calls an agent; the environment may preset them. */
+export function agentFlags(terminal: Terminal): AgentFlags {
+  return {
+    "rpc-addr": textFlag(terminal.env("SERF_RPC_ADDR") || ADDRESS_DEFAULT, {
+      shown: `rpc-addr=${ADDRESS_DEFAULT}`,
+      text: [
+        "Where the agent listens for commands. The variable",
+        "SERF_RPC_ADDR changes the default.",
+      ],
+    }),
+    "rpc-auth": textFlag(terminal.env("SERF_RPC_AUTH") ?? "", {
+      shown: 'rpc-auth=""',
+      text: [
+        "The token that the agent asks for, if it does. The",
+        "variable SERF_RPC_AUTH changes the default.",
+      ],
+    }),
+  };
+}
+
+/**
+ * Connects to the agent, calls `work`, and closes the connection.
+ *
+ * @param complaint what precedes the reason when `work` fails
+ * @param work returns the exit code
+ * @returns the exit code; 1 after a failure, which is then printed
+ */
+export async function callAgent(
+  options: {
+    readonly values: {
+      readonly "rpc-addr": string;
+      readonly "rpc-auth": string;
+    };
+    readonly terminal: Terminal;
+    readonly complaint: string;
+  },
+  work: (client: RpcClient) => Promise<number>,
+): Promise<number> {
+  const { values, terminal } = options;
+  // Loaded here, so that a mistake in the arguments costs no start-up time.
+  const { RpcClient } = await import("../lib/net/rpc_client.ts");
+  let client: RpcClient;
+  try {
+    client = await RpcClient.connect({
+      address: values["rpc-addr"],
+      authKey: values["rpc-auth"],
+    });
+  } catch (error) {
+    const reason = (error as Error).message;
+    terminal.out(`Error connecting to Serf agent: ${reason}\n`);
+    return 1;
+  }
+  try {
+    return await work(client);
+  } catch (error) {
+    terminal.out(`${options.complaint}: ${(error as Error).message}\n`);
+    return 1;
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,45 @@
+/** `serf force-leave`: declares that a member is gone for good. */
+
+import { agentFlags, callAgent } from "./agent_call.ts";
+import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
+import { booleanFlag } from "./flags.ts";
+import type { Terminal } from "./terminal.ts";
+
+const flagTable = (terminal: Terminal) => ({
+  "prune": booleanFlag(false, {
+    text: ["Forget the member at once, instead of listing it as left."],
+  }),
+  ...agentFlags(terminal),
+});
+
+export const command: Command = {
+  help: (terminal) =>
+    renderHelp({
+      usage: "force-leave [options] name",
+      description: [
+        'Moves a failed member to the "left" state, so that the cluster stops',
+        "trying to reach it. A member that is alive after all announces itself",
+        "again. Left to themselves, failed members are forgotten after a day.",
+      ],
+      flags: flagTable(terminal),
+    }),
+
+  async run(args, terminal) {
+    const flags = readFlags(command, flagTable(terminal), args, terminal);
+    if (flags === undefined) return 1;
+    const { values, positionals } = flags;
+    const [name] = positionals;
+    if (name === undefined || positionals.length > 1) {
+      return failUsage(
+        command,
+        "A node name must be specified to force leave.",
+        terminal,
+      );
+    }
+    const complaint = "Error force leaving";
+    return await callAgent({ values, terminal, complaint }, async (client) => {
+      await client.forceLeave(name, values.prune);
+      return 0;
+    });
+  },
+};

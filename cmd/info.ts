@@ -1,0 +1,54 @@
+/** `serf info`: an agent's figures. */
+
+import type { RpcStats } from "../lib/rpc/protocol.ts";
+import { agentFlags, callAgent } from "./agent_call.ts";
+import { type Command, readFlags, renderHelp } from "./command.ts";
+import { textFlag } from "./flags.ts";
+import { printAs, sortedEntries } from "./output.ts";
+import type { Terminal } from "./terminal.ts";
+
+const flagTable = (terminal: Terminal) => ({
+  "format": textFlag("text", {
+    shown: "format=text",
+    text: ["Either 'text' or 'json'."],
+  }),
+  ...agentFlags(terminal),
+});
+
+export const command: Command = {
+  help: (terminal) =>
+    renderHelp({
+      usage: "info [options]",
+      description: [
+        "Shows what an agent reports about itself: its node, its process, its",
+        "clocks and queues, its tags and its event handlers.",
+      ],
+      flags: flagTable(terminal),
+    }),
+
+  async run(args, terminal) {
+    const flags = readFlags(command, flagTable(terminal), args, terminal);
+    if (flags === undefined) return 1;
+    const { values } = flags;
+    const complaint = "Error querying agent";
+    return await callAgent({ values, terminal, complaint }, async (client) => {
+      const stats = await client.stats();
+      return printAs(values.format, terminal, {
+        text: () => statsText(stats),
+        json: () => stats,
+      });
+    });
+  },
+};
+
+/** Sections and their entries, both sorted; a section may be empty. */
+export function statsText(stats: RpcStats): string {
+  let text = "";
+  for (const [section, entries] of sortedEntries(stats)) {
+    text += `${section}:\n`;
+    for (const [key, value] of sortedEntries(entries)) {
+      text += `\t${key} = ${value}\n`;
+    }
+  }
+  return text;
+}

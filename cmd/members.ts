@@ -1,0 +1,139 @@
+/** `serf members`: who is in the cluster, in the eyes of one agent. */
+
+import { formatEndpoint, formatIp } from "../lib/kit/address.ts";
+import type { RpcMember } from "../lib/rpc/protocol.ts";
+import { agentFlags, callAgent } from "./agent_call.ts";
+import { type Command, readFlags, renderHelp } from "./command.ts";
+import { booleanFlag, listFlag, textFlag } from "./flags.ts";
+import { type JsonValue, printAs, renderColumns } from "./output.ts";
+import { parsePairs } from "./pairs.ts";
+import type { Terminal } from "./terminal.ts";
+
+const flagTable = (terminal: Terminal) => ({
+  "detailed": booleanFlag(false, {
+    text: [
+      "Also show the protocol versions of each member; JSON",
+      "output always has them.",
+    ],
+  }),
+  "format": textFlag("text", {
+    shown: "format=text",
+    text: ["Either 'text', one member per line, or 'json'."],
+  }),
+  "name": textFlag("", {
+    shown: "name=<regexp>",
+    text: [
+      "Only members whose name matches. This and the other",
+      "expressions are set between '^' and '$', so that they",
+      "must match as a whole.",
+    ],
+  }),
+  "role": textFlag("", {
+    shown: "role=<regexp>",
+    text: ["Deprecated: use '-tag role=<regexp>' instead."],
+  }),
+  "status": textFlag("", {
+    shown: "status=<regexp>",
+    text: [
+      "Only members in a matching state: alive, leaving, left",
+      "or failed.",
+    ],
+  }),
+  "tag": listFlag({
+    shown: "tag <key>=<regexp>",
+    text: [
+      "Only members whose tag <key> has a matching value; a",
+      "missing tag counts as an empty one. May be given several",
+      "times, and then all of them must match.",
+    ],
+  }),
+  ...agentFlags(terminal),
+});
+
+export const command: Command = {
+  help: (terminal) =>
+    renderHelp({
+      usage: "members [options]",
+      description: ["Lists the members that a running agent knows."],
+      flags: flagTable(terminal),
+    }),
+
+  async run(args, terminal) {
+    const flags = readFlags(command, flagTable(terminal), args, terminal);
+    if (flags === undefined) return 1;
+    const { values } = flags;
+    const tagTexts = [...values.tag];
+    if (values.role !== "") {
+      terminal.out(
+        "Deprecation warning: 'Role' has been replaced with 'Tags'\n",
+      );
+      tagTexts.push(`role=${values.role}`);
+    }
+    let tags: Map<string, string>;
+    try {
+      tags = parsePairs(tagTexts);
+    } catch (error) {
+      terminal.out(`Error: ${(error as Error).message}\n`);
+      return 1;
+    }
+    const filter = { tags, status: values.status, name: values.name };
+    const complaint = "Error retrieving members";
+    return await callAgent({ values, terminal, complaint }, async (client) => {
+      const members = await client.members(filter);
+      return printAs(values.format, terminal, {
+        text: () => membersText(members, { isDetailed: values.detailed }),
+        json: () => membersJson(members),
+      });
+    });
+  },
+};
+
+/** One row per member, in columns. */
+export function membersText(
+  members: readonly RpcMember[],
+  options: { readonly isDetailed: boolean },
+): string {
+  return renderColumns(members.map((member) => {
+    const tags = [...member.tags ?? []].map(([key, value]) =>
+      `${key}=${value}`
+    );
+    const row = [
+      member.name,
+      endpointOf(member),
+      member.status,
+      tags.join(","),
+    ];
+    if (options.isDetailed) {
+      const { delegateCur, delegateMin, delegateMax } = member;
+      row.push(
+        `Protocol Version: ${delegateCur}`,
+        `Available Protocol Range: [${delegateMin}, ${delegateMax}]`,
+      );
+    }
+    return row.join("|");
+  }));
+}
+
+/** A list that was never filled is null, as Go writes it. */
+export function membersJson(members: readonly RpcMember[]): JsonValue {
+  if (members.length === 0) return { members: null };
+  return {
+    members: members.map((member) => ({
+      name: member.name,
+      addr: endpointOf(member),
+      port: member.port,
+      tags: member.tags ?? null,
+      status: member.status,
+      protocol: {
+        max: member.delegateMax,
+        min: member.delegateMin,
+        version: member.delegateCur,
+      },
+    })),
+  };
+}
+
+function endpointOf(member: RpcMember): string {
+  const ip = member.addr.length === 0 ? "" : formatIp(member.addr);
+  return formatEndpoint(ip, member.port);
+}

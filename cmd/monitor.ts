@@ -1,0 +1,100 @@
+/** `serf monitor`: an agent's log and events, as they happen. */
+
+import type { RpcClient } from "../lib/net/rpc_client.ts";
+import type { RecordValue } from "../lib/rpc/client_session.ts";
+import { agentFlags, callAgent } from "./agent_call.ts";
+import { type Command, readFlags, renderHelp } from "./command.ts";
+import { textFlag } from "./flags.ts";
+import { fieldInGoSyntax } from "./go_syntax.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const REMOTE_ENDED_TEXT =
+  "\nRemote side ended the monitor! This usually means that the\n" +
+  "remote side has exited or crashed.\n";
+
+const flagTable = (terminal: Terminal) => ({
+  "log-level": textFlag("INFO", {
+    shown: "log-level=info",
+    text: [
+      "The least important level to show, of trace, debug, info,",
+      "warn and err.",
+    ],
+  }),
+  ...agentFlags(terminal),
+});
+
+export const command: Command = {
+  help: (terminal) =>
+    renderHelp({
+      usage: "monitor [options]",
+      description: [
+        "Shows the recent log of an agent and goes on with what it logs from",
+        "now on, until interrupted. The level is independent of the agent's own:",
+        "an agent that logs at INFO can be monitored at DEBUG. Events are shown",
+        "with all their fields.",
+      ],
+      flags: flagTable(terminal),
+    }),
+
+  async run(args, terminal) {
+    const flags = readFlags(command, flagTable(terminal), args, terminal);
+    if (flags === undefined) return 1;
+    const { values } = flags;
+    const interrupted = Promise.withResolvers<"interrupted">();
+    const complaint = "Error starting stream";
+    return await callAgent({ values, terminal, complaint }, async (client) => {
+      const stream = await client.stream(
+        "*",
+        (event) => terminal.out(eventText(event)),
+      );
+      const monitor = await startMonitor(client, values["log-level"], terminal);
+      if (monitor === undefined) return 1;
+      const stopListening = terminal.onInterrupt(() => {
+        interrupted.resolve("interrupted");
+      });
+      const end = await Promise.race([interrupted.promise, client.closed]);
+      stopListening();
+      if (end !== "interrupted") {
+        terminal.out(REMOTE_ENDED_TEXT);
+        return 1;
+      }
+      await stopQuietly(client, [monitor, stream]);
+      return 0;
+    });
+  },
+};
+
+/** An event with one line per field, the fields in the order in which they came. */
+export function eventText(event: RecordValue): string {
+  let text = "Event Info:\n";
+  const fields = event instanceof Map ? event : new Map<string, RecordValue>();
+  for (const [name, value] of fields) {
+    text += `\t${name}: ${fieldInGoSyntax(value)}\n`;
+  }
+  return text;
+}
+
+async function startMonitor(
+  client: RpcClient,
+  level: string,
+  terminal: Terminal,
+): Promise<bigint | undefined> {
+  try {
+    return await client.monitor(level, (line) => terminal.out(`${line}\n`));
+  } catch (error) {
+    terminal.out(`Error starting monitor: ${(error as Error).message}\n`);
+    return undefined;
+  }
+}
+
+/** An agent that ends at this very moment is no failure of ours. */
+async function stopQuietly(
+  client: RpcClient,
+  seqs: readonly bigint[],
+): Promise<void> {
+  try {
+    for (const seq of seqs) await client.stop(seq);
+  } catch {
+    // The connection is gone, and with it what was to be stopped.
+  }
+}

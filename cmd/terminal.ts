@@ -1,0 +1,67 @@
+/**
+ * The process as a command sees it: two output streams, the environment, and
+ * the interrupt key.
+ *
+ * Output is written whole and at once, so that nothing is lost when the process
+ * ends right afterwards. A reader that went away (`serf members | head -1`) ends
+ * the process without a word, as the broken-pipe signal would.
+ */
+
+export interface Terminal {
+  /** Writes to standard output: results and error messages. */
+  out(text: string): void;
+  /** Writes to standard error: help that was asked for, flag complaints. */
+  err(text: string): void;
+  /** A variable of the environment, `undefined` when it is not set. */
+  env(name: string): string | undefined;
+  /**
+   * Calls `listener` on SIGINT instead of dying of it.
+   *
+   * @returns stops listening; the next SIGINT ends the process again
+   */
+  onInterrupt(listener: () => void): () => void;
+}
+
+/** Exit code of a process that died of SIGPIPE, as shells report it. */
+const BROKEN_PIPE_EXIT_CODE = 141;
+
+/** The terminal of this process. */
+export class ProcessTerminal implements Terminal {
+  readonly #encoder = new TextEncoder();
+
+  out(text: string): void {
+    writeWhole(Deno.stdout, this.#encoder.encode(text));
+  }
+
+  err(text: string): void {
+    writeWhole(Deno.stderr, this.#encoder.encode(text));
+  }
+
+  env(name: string): string | undefined {
+    return Deno.env.get(name);
+  }
+
+  onInterrupt(listener: () => void): () => void {
+    Deno.addSignalListener("SIGINT", listener);
+    return () => Deno.removeSignalListener("SIGINT", listener);
+  }
+}
+
+function writeWhole(
+  stream: { writeSync(bytes: Uint8Array): number },
+  bytes: Uint8Array,
+): void {
+  let written = 0;
+  while (written < bytes.length) {
+    try {
+      written += stream.writeSync(bytes.subarray(written));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) {
+        Deno.exit(BROKEN_PIPE_EXIT_CODE);
+      }
+      // Also a full pipe that does not block: how much of the text was taken is
+      // then unknown, and trying again might say it twice.
+      throw error;
+    }
+  }
+}

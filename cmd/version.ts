@@ -1,0 +1,24 @@
+/** `serf version`: our version, and the Serf protocols that we speak. */
+
+import { VERSION } from "../lib/kit/version.ts";
+import type { Command } from "./command.ts";
+
+/** Newest and oldest Serf protocol, as in `lib/serf/config.ts`. */
+const PROTOCOL_MAX = 5;
+const PROTOCOL_MIN = 2;
+
+export const command: Command = {
+  // Serf's own has no help either: `serf version -h` prints an empty line.
+  help: () => "",
+
+  run(_args, terminal) {
+    terminal.out(renderVersion(VERSION));
+    return Promise.resolve(0);
+  },
+};
+
+/** The two lines of `serf version`; the second is part of the interface. */
+export function renderVersion(version: string): string {
+  return `${version}\n` +
+    `Agent Protocol: ${PROTOCOL_MAX} (Understands back to: ${PROTOCOL_MIN})\n`;
+}

@@ -1,0 +1,367 @@
+/**
+ * The agent: one node of the cluster with a control port.
+ *
+ * It joins three parts that know nothing of each other: the driver of the
+ * gossip engine, the server of the control protocol, and the log. Requests come
+ * in through the methods, from the control port or from the code that embeds
+ * the agent; events and log lines go out to whoever has subscribed.
+ *
+ *     running ──leave──▶ leaving ──▶ left
+ *        └───────────────────┴────────┴──shutdown──▶ down
+ *
+ * A shutdown is possible at any time, tells the cluster nothing, and is final.
+ * A leave that came over the control port is followed by a shutdown, whether it
+ * succeeded or not; one that the embedder asked for is not.
+ *
+ * Source: serf `agent.go`, and `ipc.go` for what the control port reports.
+ */
+
+import { unreachable } from "../kit/assert.ts";
+import { formatEndpoint, type HostPort } from "../kit/address.ts";
+import { utf8Text } from "../kit/bytes.ts";
+import type { LogLevel } from "../kit/log.ts";
+import { quoteText } from "../kit/quote.ts";
+import { BindError } from "../net/bind.ts";
+import { type DriverConfig, NodeDriver } from "../net/driver.ts";
+import { resolveListenAddress } from "../net/resolve.ts";
+import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
+import { listenErrorText } from "../net/system_error.ts";
+import type { SerfEvent } from "../serf/event.ts";
+import type { Member } from "../serf/member.ts";
+import { PROFILES } from "../swim/config.ts";
+import type { Keyring } from "../wire/keyring.ts";
+import type { AgentSettings } from "./config.ts";
+import type { AgentLog, LogListener } from "./log.ts";
+
+/** Longest wait of a member or user event for others of its kind, ms. */
+const COALESCE_PERIOD_MS = 3_000;
+/** Quiet time that ends this wait, ms. */
+const QUIESCENT_PERIOD_MS = 1_000;
+/** Largest name plus payload of a user event, bytes. */
+const USER_EVENT_BYTES_MAX = 512;
+
+/** The agent could not be started. The message is what the agent prints. */
+export class AgentStartError extends Error {
+  override name = "AgentStartError";
+}
+
+export class Agent implements RpcTarget {
+  /** Fulfilled when the agent is down. */
+  readonly down: Promise<void>;
+
+  readonly #settings: AgentSettings;
+  readonly #log: AgentLog;
+  readonly #driver: NodeDriver;
+  readonly #onDown: () => void;
+  readonly #listeners = new Set<(event: SerfEvent) => void>();
+  #rpc: RpcServer | undefined;
+  #shutdown: Promise<void> | undefined;
+
+  /**
+   * Starts gossiping. Commands are served from `serveRpc` on.
+   *
+   * @throws {AgentStartError} nothing is left open then
+   */
+  static async start(settings: AgentSettings, log: AgentLog): Promise<Agent> {
+    const { encryptKey } = settings;
+    const keyring = encryptKey && await makeKeyring(encryptKey);
+    return new Agent(settings, log, keyring);
+  }
+
+  private constructor(
+    settings: AgentSettings,
+    log: AgentLog,
+    keyring: Keyring | undefined,
+  ) {
+    this.#settings = settings;
+    this.#log = log;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.down = promise;
+    this.#onDown = resolve;
+    log.log("INFO", "agent: Serf agent starting");
+    this.#driver = startDriver(settings, keyring, {
+      onEvent: (event) => this.#onEvent(event),
+      onLog: (level, text) => log.log(level, text),
+    });
+  }
+
+  /**
+   * Opens the control port.
+   *
+   * @returns where it listens
+   * @throws {AgentStartError} when it cannot be opened; the agent goes on
+   */
+  async serveRpc(): Promise<HostPort> {
+    const at = await this.#resolveRpcAddress();
+    try {
+      this.#rpc = RpcServer.start({
+        target: this,
+        at,
+        authKey: this.#settings.rpcAuth,
+      });
+    } catch (error) {
+      throw new AgentStartError(
+        `Error starting RPC listener: ${listenErrorText("tcp", at, error)}`,
+        { cause: error },
+      );
+    }
+    return { host: at.host, port: this.#rpc.port };
+  }
+
+  /** Where the gossip sockets are bound. */
+  get bound(): HostPort {
+    return this.#driver.bound;
+  }
+
+  // --- Requests -------------------------------------------------------------
+
+  members(): readonly Member[] {
+    return this.#driver.members();
+  }
+
+  /**
+   * Joins at the addresses.
+   *
+   * @param replay whether events from before are delivered
+   * @returns how many addresses were contacted
+   * @throws {Error} when none was, with the text for the user
+   */
+  async join(addresses: readonly string[], replay: boolean): Promise<number> {
+    this.#info(`joining: [${addresses.join(" ")}] replay: ${replay}`);
+    try {
+      const contacted = await this.#driver.join(addresses, { replay });
+      if (contacted > 0) this.#info(`joined: ${contacted} nodes`);
+      return contacted;
+    } catch (error) {
+      this.#warn(`error joining: ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  /** Leaves the cluster, for a command: the agent shuts down afterwards. */
+  async leave(): Promise<void> {
+    try {
+      await this.leaveCluster();
+    } finally {
+      // Not awaited: the command wants its answer before the connection ends.
+      this.shutdown();
+    }
+  }
+
+  /** Leaves the cluster and stays up. */
+  async leaveCluster(): Promise<void> {
+    this.#info("requesting graceful leave from Serf");
+    await this.#driver.leave();
+  }
+
+  async forceLeave(node: string, prune: boolean): Promise<void> {
+    const how = prune ? "Force leaving node (prune)" : "Force leaving node";
+    this.#info(`${how}: ${node}`);
+    try {
+      await this.#driver.forceLeave(node, { prune });
+    } catch (error) {
+      this.#warn(`failed to remove node: ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  userEvent(name: string, payload: Uint8Array, coalesce: boolean): void {
+    this.log(
+      "DEBUG",
+      `agent: Requesting user event send: ${name}. Coalesced: ${coalesce}. ` +
+        `Payload: ${quoteText(utf8Text(payload))}`,
+    );
+    try {
+      this.#driver.userEvent(name, payload, { coalesce });
+    } catch (error) {
+      this.#warn(`failed to send user event: ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  /**
+   * Figures for operators, by section.
+   *
+   * `runtime` has the keys of Go's runtime. What runs concurrently here are not
+   * goroutines but waiting loops: the datagram reader, the two acceptors, the
+   * timer, and one for each open stream and control connection; `goroutines`
+   * counts those. All of them share one thread, hence `max_procs`.
+   */
+  stats(): ReadonlyMap<string, ReadonlyMap<string, string>> {
+    const loops = 4 + this.#driver.streamCount +
+      (this.#rpc?.connectionCount ?? 0);
+    return new Map<string, ReadonlyMap<string, string>>([
+      ["agent", new Map([["name", this.#settings.nodeName]])],
+      [
+        "runtime",
+        new Map([
+          ["os", Deno.build.os],
+          ["arch", goArchitecture(Deno.build.arch)],
+          ["version", `deno${Deno.version.deno}`],
+          ["max_procs", "1"],
+          ["goroutines", String(loops)],
+          ["cpu_count", String(navigator.hardwareConcurrency)],
+        ]),
+      ],
+      ["serf", this.#driver.stats()],
+      ["tags", this.#driver.localMember().tags],
+      ["event_handlers", new Map()],
+    ]);
+  }
+
+  // --- Subscriptions --------------------------------------------------------
+
+  /** Calls `listener` with each event from now on, until the result is called. */
+  subscribeEvents(listener: (event: SerfEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  subscribeLog(
+    level: LogLevel,
+    listener: LogListener,
+  ): { backlog: string[]; unsubscribe(): void } {
+    return this.#log.subscribe(level, listener);
+  }
+
+  log(level: LogLevel, text: string): void {
+    this.#log.log(level, text);
+  }
+
+  // --- The end --------------------------------------------------------------
+
+  /** Stops everything. Tells the cluster nothing; harmless when repeated. */
+  shutdown(): Promise<void> {
+    this.#shutdown ??= this.#stop();
+    return this.#shutdown;
+  }
+
+  async #stop(): Promise<void> {
+    this.#info("requesting serf shutdown");
+    this.#driver.shutdown();
+    this.#info("shutdown complete");
+    // Last, so that monitors see how it ended and a leave gets its answer.
+    await this.#rpc?.shutdown();
+    this.#onDown();
+  }
+
+  // --- Inside ---------------------------------------------------------------
+
+  #onEvent(event: SerfEvent): void {
+    this.#info(`Received event: ${eventText(event)}`);
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  async #resolveRpcAddress(): Promise<HostPort> {
+    try {
+      return await resolveListenAddress(this.#settings.rpcAddr);
+    } catch (error) {
+      const reason = (error as Error).message;
+      throw new AgentStartError(
+        `Error starting RPC listener: listen tcp: ${reason}`,
+        { cause: error },
+      );
+    }
+  }
+
+  #info(text: string): void {
+    this.#log.log("INFO", `agent: ${text}`);
+  }
+
+  #warn(text: string): void {
+    this.#log.log("WARN", `agent: ${text}`);
+  }
+}
+
+/** An event in a few words, as log lines name it. */
+function eventText(event: SerfEvent): string {
+  switch (event.type) {
+    case "member-join":
+    case "member-leave":
+    case "member-failed":
+    case "member-update":
+    case "member-reap":
+      return event.type;
+    case "user":
+      return `user-event: ${event.name}`;
+    default:
+      return unreachable(event);
+  }
+}
+
+/** Go's name of a processor architecture. */
+function goArchitecture(arch: typeof Deno.build.arch): string {
+  return arch === "x86_64" ? "amd64" : "arm64";
+}
+
+function startDriver(
+  settings: AgentSettings,
+  keyring: Keyring | undefined,
+  listeners: {
+    onEvent(event: SerfEvent): void;
+    onLog(level: LogLevel, text: string): void;
+  },
+): NodeDriver {
+  try {
+    return NodeDriver.start({
+      bind: settings.bind,
+      ...(settings.advertise && { advertise: settings.advertise }),
+      config: driverConfig(settings, keyring),
+      ...listeners,
+    });
+  } catch (error) {
+    if (!(error instanceof BindError) && !(error instanceof RangeError)) {
+      throw error;
+    }
+    const where = error instanceof BindError
+      ? "Failed to create memberlist: "
+      : "";
+    throw new AgentStartError(startText(`${where}${error.message}`), {
+      cause: error,
+    });
+  }
+}
+
+function driverConfig(
+  settings: AgentSettings,
+  keyring: Keyring | undefined,
+): DriverConfig {
+  return {
+    protocolVersion: settings.protocol,
+    tags: settings.tags,
+    coalescePeriodMs: COALESCE_PERIOD_MS,
+    quiescentPeriodMs: QUIESCENT_PERIOD_MS,
+    userCoalescePeriodMs: COALESCE_PERIOD_MS,
+    userQuiescentPeriodMs: QUIESCENT_PERIOD_MS,
+    userEventBytesMax: USER_EVENT_BYTES_MAX,
+    swim: {
+      name: settings.nodeName,
+      profile: PROFILES[settings.profile],
+      ...(keyring && { keyring }),
+      // Everything is produced: monitors may ask for any level.
+      logLevel: "TRACE",
+    },
+  };
+}
+
+/** Loads the ciphers, which an agent without encryption has no use for. */
+async function makeKeyring(key: Uint8Array): Promise<Keyring> {
+  const { Keyring } = await import("../wire/keyring.ts");
+  try {
+    return new Keyring([key]);
+  } catch (error) {
+    throw new AgentStartError(
+      startText(`Failed to create memberlist: ${(error as Error).message}`),
+      { cause: error },
+    );
+  }
+}
+
+function startText(reason: string): string {
+  return `Failed to start the Serf agent: Error creating Serf: ${reason}`;
+}
+
+/** How the agent's addresses are shown. */
+export function showAddress(at: HostPort): string {
+  return `'${formatEndpoint(at.host, at.port)}'`;
+}

@@ -1,0 +1,117 @@
+/**
+ * The agent's log: one line format, two consumers.
+ *
+ * Each entry goes to standard output, filtered by the agent's level, and into a
+ * ring with the last lines of all levels, from which `serf monitor` is served.
+ * Until the start-up text is out, the lines for standard output are held back; a
+ * start that fails never shows them. An entry may have several lines of text,
+ * as errors that list their causes do.
+ *
+ * This is our own small log rather than a library: the format, the gate and the
+ * ring are part of what Serf's users see, and what a library would add on top
+ * (categories, contexts) has no use here.
+ *
+ * Source: serf `log_levels.go`, `gated_writer.go`, `log_writer.go`.
+ */
+
+import { type LogLevel, logLevelRank } from "../kit/log.ts";
+import { Ring } from "../kit/ring.ts";
+
+/** Lines kept for monitors that connect later. */
+export const MONITOR_LINES_MAX = 512;
+/** Lines held back during start-up; the oldest are forgotten beyond it. */
+const GATED_LINES_MAX = 4_096;
+/** What stands in front of each entry on standard output. */
+const STDOUT_PREFIX = "    ";
+
+export interface AgentLogOptions {
+  /** Least important level that standard output shows. */
+  readonly level: LogLevel;
+  /** Writes whole lines to standard output. */
+  write(text: string): void;
+  /** The time of day; lines show it in the local time zone. */
+  now(): Date;
+}
+
+/** Hears the lines of one level and above. */
+export type LogListener = (line: string) => void;
+
+interface Entry {
+  readonly rank: number;
+  readonly line: string;
+}
+
+interface Subscriber {
+  readonly rank: number;
+  readonly listener: LogListener;
+}
+
+export class AgentLog {
+  readonly #options: AgentLogOptions;
+  readonly #ring = new Ring<Entry>(MONITOR_LINES_MAX);
+  readonly #subscribers = new Set<Subscriber>();
+  #rank: number;
+  /** What standard output has not been shown yet; absent once it is open. */
+  #gated: Ring<string> | undefined = new Ring<string>(GATED_LINES_MAX);
+
+  constructor(options: AgentLogOptions) {
+    this.#options = options;
+    this.#rank = logLevelRank(options.level);
+  }
+
+  /** @param text begins with its component: `agent: Received event: ...` */
+  log(level: LogLevel, text: string): void {
+    const rank = logLevelRank(level);
+    const line = `${formatTime(this.#options.now())} [${level}] ${text}`;
+    this.#ring.push({ rank, line });
+    if (rank >= this.#rank) this.#show(line);
+    for (const { rank: least, listener } of this.#subscribers) {
+      if (rank >= least) listener(line);
+    }
+  }
+
+  /** Shows what was held back; from now on lines appear as they come. */
+  open(): void {
+    const gated = this.#gated?.toArray() ?? [];
+    this.#gated = undefined;
+    for (const line of gated) this.#show(line);
+  }
+
+  /** Changes what standard output shows from now on. */
+  setLevel(level: LogLevel): void {
+    this.#rank = logLevelRank(level);
+  }
+
+  /**
+   * Hands over each new line of `level` and above, before `log` returns.
+   *
+   * @returns the lines so far, oldest first, and a way to end it
+   */
+  subscribe(
+    level: LogLevel,
+    listener: LogListener,
+  ): { backlog: string[]; unsubscribe(): void } {
+    const subscriber = { rank: logLevelRank(level), listener };
+    const backlog = this.#ring.toArray()
+      .filter(({ rank }) => rank >= subscriber.rank)
+      .map(({ line }) => line);
+    this.#subscribers.add(subscriber);
+    return {
+      backlog,
+      unsubscribe: () => this.#subscribers.delete(subscriber),
+    };
+  }
+
+  #show(line: string): void {
+    if (this.#gated !== undefined) this.#gated.push(line);
+    else this.#options.write(`${STDOUT_PREFIX}${line}\n`);
+  }
+}
+
+/** `2026/11/20 12:49:06` in local time. */
+export function formatTime(at: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const date = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())];
+  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two);
+  return `${date.join("/")} ${time.join(":")}`;
+}

@@ -1,0 +1,131 @@
+/**
+ * From signals to the end of the agent.
+ *
+ *     waiting ──SIGINT──▶ leaving ──left──▶ exit 0
+ *        │ │                 └──3 s, or any further signal──▶ exit 1
+ *        │ └──SIGTERM──▶ exit 1
+ *        └──went down by itself (a leave by command)──▶ exit 0
+ *
+ * SIGHUP asks for a reload. All settings come from the command line, so there
+ * is nothing to reload, and the agent says so; during a leave it counts as a
+ * further signal like the others.
+ *
+ * Source: serf `command.go`, handleSignals.
+ */
+
+/** Longest graceful leave, ms. */
+const GRACEFUL_LIMIT_MS = 3_000;
+/** Signals kept for later; further ones are dropped. */
+const SIGNALS_WAITING_MAX = 4;
+
+/** The signals that the agent knows, in Go's words. */
+export type AgentSignal = "interrupt" | "terminated" | "hangup";
+
+/** Where signals come from. */
+export interface SignalSource {
+  /** The next signal, also one that came before the call. One caller at a time. */
+  next(): Promise<AgentSignal>;
+}
+
+const SIGNALS: readonly (readonly [Deno.Signal, AgentSignal])[] = [
+  ["SIGINT", "interrupt"],
+  ["SIGTERM", "terminated"],
+  ["SIGHUP", "hangup"],
+];
+
+/** The signals of this process. While it exists they have no other effect. */
+export class ProcessSignals implements SignalSource {
+  readonly #waiting: AgentSignal[] = [];
+  readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
+  #wake: ((signal: AgentSignal) => void) | undefined;
+
+  constructor() {
+    for (const [name, signal] of SIGNALS) {
+      // Windows has no SIGTERM that a program could hear.
+      if (name === "SIGTERM" && Deno.build.os === "windows") continue;
+      const listener = () => this.#onSignal(signal);
+      Deno.addSignalListener(name, listener);
+      this.#listeners.push([name, listener]);
+    }
+  }
+
+  next(): Promise<AgentSignal> {
+    const signal = this.#waiting.shift();
+    if (signal !== undefined) return Promise.resolve(signal);
+    return new Promise((resolve) => this.#wake = resolve);
+  }
+
+  /** Gives the signals their usual effect back. */
+  close(): void {
+    for (const [name, listener] of this.#listeners.splice(0)) {
+      Deno.removeSignalListener(name, listener);
+    }
+  }
+
+  #onSignal(signal: AgentSignal): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    if (wake !== undefined) wake(signal);
+    else if (this.#waiting.length < SIGNALS_WAITING_MAX) {
+      this.#waiting.push(signal);
+    }
+  }
+}
+
+/** What is done with the user, and for how long. */
+export interface EndOptions {
+  /** Prints one message. */
+  say(message: string): void;
+  /** Longest graceful leave, ms; 3 s unless given. */
+  readonly gracefulLimitMs?: number;
+}
+
+/** What is asked of an agent here. */
+export interface EndingAgent {
+  readonly down: Promise<void>;
+  leaveCluster(): Promise<void>;
+}
+
+/**
+ * Waits for the end of the agent and leaves the cluster if it is a graceful
+ * one. Shutting down is left to the caller.
+ *
+ * @returns the exit code
+ */
+export async function awaitEnd(
+  agent: EndingAgent,
+  signals: SignalSource,
+  options: EndOptions,
+): Promise<number> {
+  const down = agent.down.then(() => undefined);
+  while (true) {
+    const signal = await Promise.race([signals.next(), down]);
+    if (signal === undefined) return 0;
+    options.say(`Caught signal: ${signal}`);
+    if (signal === "terminated") return 1;
+    if (signal === "interrupt") break;
+    options.say("Nothing to reload: all settings come from the command line");
+  }
+  options.say("Gracefully shutting down agent...");
+  return await leaveGracefully(agent, signals, options);
+}
+
+async function leaveGracefully(
+  agent: EndingAgent,
+  signals: SignalSource,
+  { say, gracefulLimitMs = GRACEFUL_LIMIT_MS }: EndOptions,
+): Promise<number> {
+  let isOver = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const code = await new Promise<number>((end) => {
+    timer = setTimeout(() => end(1), gracefulLimitMs);
+    signals.next().then(() => end(1));
+    agent.leaveCluster().then(() => end(0), (error) => {
+      // The time limit still runs: the cluster may hear of the leave yet.
+      if (!isOver) say(`Error: ${(error as Error).message}`);
+    });
+  });
+  isOver = true;
+  clearTimeout(timer);
+  return code;
+}

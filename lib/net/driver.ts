@@ -1,0 +1,422 @@
+/**
+ * The real network as a driver of one Serf engine.
+ *
+ * The engine is a value that says what it wants; this is the part that does it:
+ *
+ *     UDP packet, TCP bytes, dial result, timer, request of the user
+ *        └──▶ engine.handleX(..., now)
+ *               └──▶ drain ──▶ send, dial, write, close, event, log, done
+ *                      └──▶ nextDeadlineMs ──▶ the one timer
+ *
+ * Two rules keep it honest. Outputs are performed in order and to the end
+ * before anything else is fed, also when performing one leads to a request
+ * (a listener that sends an event on an event). And the engine's deadline is
+ * looked at after every packet, not only when the timer fires: a flood of
+ * packets may keep the runtime from firing timers, and a node that misses its
+ * own deadlines accuses others of failing.
+ *
+ * Not for: what to do with events and log lines (`lib/agent`).
+ */
+
+import { unreachable } from "../kit/assert.ts";
+import { type HostPort, parseIp } from "../kit/address.ts";
+import type { LogLevel } from "../kit/log.ts";
+import { serfConfig } from "../serf/config.ts";
+import { SerfEngine, type SerfState } from "../serf/engine.ts";
+import type { OperationResult, Output, SerfEvent } from "../serf/event.ts";
+import { joinErrorText } from "../serf/join.ts";
+import type { Member } from "../serf/member.ts";
+import type { OperationId } from "../swim/output.ts";
+import { advertisedAddress } from "./advertise.ts";
+import { bindSockets, type SocketPair } from "./bind.ts";
+import { monotonicMs } from "./clock.ts";
+import { nonceSource, seededRandom } from "./entropy.ts";
+import { isPublicIp } from "./interfaces.ts";
+import { type ResolvedTarget, resolveJoinAddress } from "./resolve.ts";
+import { systemErrorText } from "./system_error.ts";
+import { StreamTable } from "./tcp.ts";
+import { TroubleLog } from "./trouble_log.ts";
+
+type GivenSerf = Parameters<typeof serfConfig>[0];
+type GivenSwim = GivenSerf["swim"];
+type AddressKey = "advertiseAddr" | "advertisePort" | "bindPort";
+
+/** Settings of an engine without its addresses, which the sockets decide. */
+export type DriverConfig = Omit<GivenSerf, "swim"> & {
+  readonly swim: Omit<GivenSwim, AddressKey>;
+};
+
+export interface DriverOptions {
+  /** IP address and port to bind to; port 0 for one of the system's choice. */
+  readonly bind: HostPort;
+  /** What to tell others instead, an IP address; port 0 for the bound one. */
+  readonly advertise?: HostPort;
+  readonly config: DriverConfig;
+  /** Called in the order of the engine's events. */
+  onEvent(event: SerfEvent): void;
+  /** `text` begins with its component: `memberlist: ...`, `serf: ...`. */
+  onLog(level: LogLevel, text: string): void;
+}
+
+/** No address could be joined. The message is Go's list of what went wrong. */
+export class JoinError extends Error {
+  override name = "JoinError";
+  constructor(readonly errors: readonly string[]) {
+    super(joinErrorText(errors));
+  }
+}
+
+/** Accepted streams held at one time; more are closed at once. */
+const INBOUND_STREAMS_MAX = 256;
+/** Longest wait that the platform's timers take, ms. */
+const TIMER_MS_MAX = 0x7fff_ffff;
+
+export class NodeDriver {
+  /** Where we are bound, with the port that was chosen. */
+  readonly bound: HostPort;
+  /** What others are told. */
+  readonly advertised: HostPort;
+
+  readonly #options: DriverOptions;
+  readonly #sockets: SocketPair;
+  readonly #engine: SerfEngine;
+  readonly #streams: StreamTable;
+  readonly #operations = new Map<
+    OperationId,
+    (result: OperationResult) => void
+  >();
+  readonly #troubles: TroubleLog;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAtMs = Infinity;
+  #isPerforming = false;
+  #isShutdown = false;
+
+  /**
+   * Binds the sockets and starts the engine, which announces itself.
+   *
+   * @throws {BindError} when a socket cannot be bound, or this machine has no
+   * address to announce
+   * @throws {RangeError} when a setting is out of range; with either error,
+   * nothing is left open
+   */
+  static start(options: DriverOptions): NodeDriver {
+    return new NodeDriver(options);
+  }
+
+  private constructor(options: DriverOptions) {
+    this.#options = options;
+    this.#troubles = new TroubleLog((text) =>
+      options.onLog("ERR", `memberlist: ${text}`)
+    );
+    this.#sockets = bindSockets(options.bind, {
+      onPacket: (from, bytes) => this.#onPacket(from, bytes),
+      onReadError: (error) =>
+        this.#troubles.log(
+          "receive",
+          `Error reading UDP packet: ${systemErrorText(error)}`,
+        ),
+      onSendError: (to, error) =>
+        this.#troubles.log(
+          "send",
+          `Failed to send UDP packet to ${to}: ${systemErrorText(error)}`,
+        ),
+    });
+    const { port } = this.#sockets;
+    this.bound = { host: options.bind.host, port };
+    this.#streams = this.#makeStreams();
+    try {
+      this.advertised = advertisedAddress(options.advertise, this.bound);
+      this.#engine = this.#makeEngine();
+    } catch (error) {
+      this.#closeSockets();
+      throw error;
+    }
+    if (options.bind.port === 0) {
+      options.onLog("DEBUG", `memberlist: Using dynamic bind port ${port}`);
+    }
+    const { keyring } = options.config.swim;
+    if (isPublicIp(this.advertised.host) && (keyring?.size ?? 0) === 0) {
+      options.onLog(
+        "WARN",
+        "memberlist: Binding to public address without encryption!",
+      );
+    }
+    this.#sockets.udp.receive();
+    this.#streams.accept(this.#sockets.listener);
+    this.#engine.start(monotonicMs());
+    this.#pump();
+  }
+
+  // --- Requests -------------------------------------------------------------
+
+  /**
+   * Joins at each address, names at all their addresses.
+   *
+   * @param addresses as people write them; see `resolve.ts`
+   * @param options.replay whether old user events are wanted
+   * @returns how many addresses were contacted; 0 only for an empty list
+   * @throws {JoinError} when none could be contacted
+   * @throws {StateError} after a leave
+   */
+  async join(
+    addresses: readonly string[],
+    options: { readonly replay: boolean },
+  ): Promise<number> {
+    const resolved = await Promise.all(
+      addresses.map((text) => this.#resolve(text)),
+    );
+    const targets = resolved.flatMap((entry) => entry.targets);
+    const { contacted = 0, errors = [], error } = await this.#request((nowMs) =>
+      this.#engine.join(targets, { ignoreOld: !options.replay }, nowMs)
+    );
+    if (contacted > 0 || addresses.length === 0) return contacted;
+    // The join itself was cut short, by a leave or a shutdown.
+    if (error !== undefined && errors.length === 0) throw new Error(error);
+    // Nobody answered, so there is one error for each target, in their order.
+    const joinErrors = errors.values();
+    throw new JoinError(
+      resolved.flatMap((entry) =>
+        entry.error === undefined
+          ? entry.targets.map(() => joinErrors.next().value ?? "")
+          : [entry.error]
+      ),
+    );
+  }
+
+  /**
+   * Tells the cluster that we leave and waits until it is known. The node goes
+   * on answering until `shutdown`.
+   */
+  async leave(): Promise<void> {
+    check(await this.#request((nowMs) => this.#engine.leave(nowMs)));
+  }
+
+  /** Turns a failed member into one that left; with `prune` forgets it at once. */
+  async forceLeave(
+    node: string,
+    options: { readonly prune: boolean },
+  ): Promise<void> {
+    check(
+      await this.#request((nowMs) =>
+        this.#engine.forceLeave(node, options, nowMs)
+      ),
+    );
+  }
+
+  /** @throws {RangeError} when the event is too long; nothing was sent */
+  userEvent(
+    name: string,
+    payload: Uint8Array,
+    options: { readonly coalesce: boolean },
+  ): void {
+    this.#engine.userEvent(name, payload, options, monotonicMs());
+    this.#pump();
+  }
+
+  /**
+   * Replaces our tags and waits until the cluster knows.
+   *
+   * @throws {RangeError} when they are too long; the old ones stay
+   */
+  async setTags(tags: ReadonlyMap<string, string>): Promise<void> {
+    check(await this.#request((nowMs) => this.#engine.setTags(tags, nowMs)));
+  }
+
+  /**
+   * Stops at once, without telling the cluster; requests under way fail.
+   * Harmless when repeated.
+   */
+  shutdown(): void {
+    if (this.#isShutdown) return;
+    this.#engine.shutdown(monotonicMs());
+    this.#pump();
+    this.#isShutdown = true;
+    clearTimeout(this.#timer);
+    this.#closeSockets();
+  }
+
+  // --- Views ----------------------------------------------------------------
+
+  /** Everybody known, by name. */
+  members(): readonly Member[] {
+    return this.#engine.members();
+  }
+
+  localMember(): Member {
+    return this.#engine.localMember();
+  }
+
+  get state(): SerfState {
+    return this.#engine.state;
+  }
+
+  stats(): ReadonlyMap<string, string> {
+    return this.#engine.stats();
+  }
+
+  /** Streams to and from other nodes that are open at this moment. */
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  // --- Inputs ---------------------------------------------------------------
+
+  #onPacket(from: string, bytes: Uint8Array): void {
+    const nowMs = monotonicMs();
+    if (nowMs >= this.#timerAtMs) {
+      clearTimeout(this.#timer);
+      this.#timerAtMs = Infinity;
+      this.#engine.handleTimeout(nowMs);
+    }
+    this.#engine.handlePacket(from, bytes, nowMs);
+    this.#pump();
+  }
+
+  #onTimer(): void {
+    this.#timerAtMs = Infinity;
+    this.#engine.handleTimeout(monotonicMs());
+    this.#pump();
+  }
+
+  #makeStreams(): StreamTable {
+    const feed = (input: (nowMs: number) => void) => {
+      if (this.#isShutdown) return;
+      input(monotonicMs());
+      this.#pump();
+    };
+    return new StreamTable({
+      onOpened: (from, attach) =>
+        feed((nowMs) => attach(this.#engine.handleStreamOpened(from, nowMs))),
+      onData: (id, bytes) =>
+        feed((nowMs) => this.#engine.handleStreamData(id, bytes, nowMs)),
+      onEnded: (id) =>
+        feed((nowMs) => this.#engine.handleStreamClosed(id, nowMs)),
+      onDialed: (id) => feed((nowMs) => this.#engine.handleDialed(id, nowMs)),
+      onDialFailed: (id, why) =>
+        feed((nowMs) => this.#engine.handleDialFailed(id, why, nowMs)),
+      onAcceptError: (error) =>
+        this.#troubles.log(
+          "accept",
+          `Error accepting TCP connection: ${systemErrorText(error)}`,
+        ),
+      onRefused: (from) =>
+        this.#troubles.log(
+          "refuse",
+          `Too many open streams, closing one from=${from}`,
+        ),
+    }, { inboundMax: INBOUND_STREAMS_MAX });
+  }
+
+  /** Makes a request and waits for its end. */
+  async #request(
+    start: (nowMs: number) => OperationId,
+  ): Promise<OperationResult> {
+    const operation = start(monotonicMs());
+    const { promise, resolve } = Promise.withResolvers<OperationResult>();
+    this.#operations.set(operation, resolve);
+    this.#pump();
+    return await promise;
+  }
+
+  async #resolve(
+    text: string,
+  ): Promise<{ targets: ResolvedTarget[]; error?: string }> {
+    try {
+      return { targets: await resolveJoinAddress(text, this.bound.port) };
+    } catch (error) {
+      const why = `Failed to resolve ${text}: ${(error as Error).message}`;
+      this.#options.onLog("WARN", `memberlist: ${why}`);
+      return { targets: [], error: why };
+    }
+  }
+
+  // --- Outputs --------------------------------------------------------------
+
+  /** Performs everything that the engine wants, then re-arms the timer. */
+  #pump(): void {
+    // A listener made a request; the loop below, further up the stack, goes on.
+    if (this.#isPerforming) return;
+    this.#isPerforming = true;
+    let outputs: Output[];
+    while ((outputs = this.#engine.drain()).length > 0) {
+      for (const output of outputs) this.#perform(output);
+    }
+    this.#isPerforming = false;
+    this.#arm();
+  }
+
+  #perform(output: Output): void {
+    switch (output.kind) {
+      case "packet":
+        return this.#sockets.udp.send(output.to, output.bytes);
+      case "dial":
+        return this.#streams.dial(output.streamId, output.to);
+      case "write":
+        return this.#streams.write(output.streamId, output.bytes);
+      case "close":
+        return this.#streams.close(output.streamId);
+      case "log":
+        return this.#options.onLog(output.level, output.text);
+      case "event":
+        return this.#deliver(output.event);
+      case "done":
+        this.#operations.get(output.operation)?.(output);
+        this.#operations.delete(output.operation);
+        return;
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #deliver(event: SerfEvent): void {
+    try {
+      this.#options.onEvent(event);
+    } catch (error) {
+      // The listener's bug must not leave the rest unperformed; it ends the
+      // process all the same, unless the embedder wants otherwise.
+      reportError(error);
+    }
+  }
+
+  #arm(): void {
+    const nextMs = this.#engine.nextDeadlineMs() ?? Infinity;
+    // A timer that fires too early costs little; re-arming it for each packet
+    // that moves a deadline further away would cost more.
+    if (this.#isShutdown || nextMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = nextMs;
+    const waitMs = Math.ceil(Math.max(0, nextMs - monotonicMs()));
+    this.#timer = setTimeout(
+      () => this.#onTimer(),
+      Math.min(waitMs, TIMER_MS_MAX),
+    );
+  }
+
+  // --- Inside ---------------------------------------------------------------
+
+  #makeEngine(): SerfEngine {
+    const { config } = this.#options;
+    const { host, port } = this.advertised;
+    const swim: GivenSwim = {
+      ...config.swim,
+      advertiseAddr: parseIp(host) as Uint8Array,
+      advertisePort: port,
+      bindPort: this.bound.port,
+    };
+    return new SerfEngine(serfConfig({ ...config, swim }), {
+      random: seededRandom(),
+      nextNonce: nonceSource(),
+    });
+  }
+
+  #closeSockets(): void {
+    this.#sockets.listener.close();
+    this.#sockets.udp.close();
+    this.#streams.shutdown();
+  }
+}
+
+/** @throws {Error} with the text of a request that failed */
+function check(result: OperationResult): void {
+  if (result.error !== undefined) throw new Error(result.error);
+}

@@ -1,0 +1,320 @@
+/**
+ * A client of an agent's RPC port.
+ *
+ *     const client = await RpcClient.connect({ address: "127.0.0.1:7373" });
+ *     const members = await client.members();
+ *     client.close();
+ *
+ * What the agent refuses becomes an `Error` with the agent's text; a connection
+ * that ends makes everything pending fail with `client closed`, as in Go's
+ * client. There is no limit on waiting for an answer: a leave takes its time.
+ *
+ * The protocol itself is in `lib/rpc/client_session.ts`.
+ */
+
+import { formatEndpoint, parseIp, splitHostPort } from "../kit/address.ts";
+import {
+  encodeAuth,
+  encodeEvent,
+  encodeForceLeave,
+  encodeHandshake,
+  encodeJoin,
+  encodeMemberFilter,
+  encodeMonitor,
+  encodeStop,
+  encodeStream,
+  readJoinBody,
+  readLogBody,
+  readMembersBody,
+  readStatsBody,
+} from "../rpc/client_bodies.ts";
+import {
+  type AnswerForm,
+  type ClientOutput,
+  ClientSession,
+} from "../rpc/client_session.ts";
+import {
+  type MemberFilter,
+  RPC_ADDRESS_DEFAULT,
+  type RpcMember,
+  type RpcStats,
+} from "../rpc/protocol.ts";
+import type { MsgpackValue } from "../wire/msgpack_value.ts";
+import { dialErrorText } from "./system_error.ts";
+
+/** Longest wait for a connection, ms. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Bytes asked for by one read. */
+const READ_BYTES = 65_536;
+
+/** What a request fails with when the connection ends. */
+const CLIENT_CLOSED = "client closed";
+
+export interface RpcClientOptions {
+  /** `host:port` or `[v6]:port`; default the agent's own default. */
+  readonly address?: string;
+  /** The agent's token; empty or absent for none. */
+  readonly authKey?: string;
+}
+
+interface Waiting {
+  resolve(body: MsgpackValue | undefined): void;
+  reject(error: Error): void;
+}
+
+export class RpcClient {
+  readonly #conn: Deno.TcpConn;
+  readonly #session = new ClientSession();
+  readonly #waiting = new Map<bigint, Waiting>();
+  readonly #listeners = new Map<bigint, (record: MsgpackValue) => void>();
+  readonly #closed = Promise.withResolvers<void>();
+  #isClosed = false;
+
+  private constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+    this.#readAll();
+  }
+
+  /**
+   * Connects, and introduces itself.
+   *
+   * @throws {Error} saying why not: `dial tcp 127.0.0.1:7373: connect:
+   * connection refused`, `Invalid authentication token`
+   */
+  static async connect(options: RpcClientOptions = {}): Promise<RpcClient> {
+    const client = new RpcClient(
+      await dial(options.address ?? RPC_ADDRESS_DEFAULT),
+    );
+    try {
+      await client.#request("handshake", "none", encodeHandshake());
+      const authKey = options.authKey ?? "";
+      if (authKey !== "") {
+        await client.#request("auth", "none", encodeAuth(authKey));
+      }
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+    return client;
+  }
+
+  /** Settles when the connection has ended, from either side. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** The members that pass the filter; all of them without one. */
+  async members(filter?: Partial<MemberFilter>): Promise<RpcMember[]> {
+    const body = await this.#request(
+      "members-filtered",
+      "onSuccess",
+      encodeMemberFilter({ name: "", status: "", tags: new Map(), ...filter }),
+    );
+    return readMembersBody(body);
+  }
+
+  /** @returns how many of the addresses were contacted, at least one */
+  async join(addresses: readonly string[], replay: boolean): Promise<number> {
+    const body = await this.#request(
+      "join",
+      "always",
+      encodeJoin(addresses, replay),
+    );
+    return readJoinBody(body);
+  }
+
+  /** Resolves when the agent has left the cluster; it then stops. */
+  async leave(): Promise<void> {
+    await this.#request("leave", "none");
+  }
+
+  async forceLeave(node: string, prune: boolean): Promise<void> {
+    await this.#request("force-leave", "none", encodeForceLeave(node, prune));
+  }
+
+  async event(
+    event: {
+      readonly name: string;
+      readonly payload?: Uint8Array | undefined;
+      readonly coalesce: boolean;
+    },
+  ): Promise<void> {
+    await this.#request("event", "none", encodeEvent(event));
+  }
+
+  async stats(): Promise<RpcStats> {
+    return readStatsBody(await this.#request("stats", "onSuccess"));
+  }
+
+  /**
+   * Subscribes to events.
+   *
+   * @param filter a list such as `member-join,user:deploy`; `*` for all
+   * @param onEvent gets the fields of each record as they came
+   * @returns a number to `stop` it by
+   */
+  async stream(
+    filter: string,
+    onEvent: (record: MsgpackValue) => void,
+  ): Promise<bigint> {
+    return await this.#openStream("stream", encodeStream(filter), onEvent);
+  }
+
+  /**
+   * Subscribes to the agent's log, its recent past first.
+   *
+   * @param level a log level in any case
+   * @returns a number to `stop` it by
+   */
+  async monitor(
+    level: string,
+    onLine: (line: string) => void,
+  ): Promise<bigint> {
+    return await this.#openStream(
+      "monitor",
+      encodeMonitor(level),
+      (record) => onLine(readLogBody(record)),
+    );
+  }
+
+  /** Ends a stream or a monitor. No record of it is reported any more. */
+  async stop(seq: bigint): Promise<void> {
+    this.#listeners.delete(seq);
+    await this.#request("stop", "none", encodeStop(seq));
+    this.#session.forgetStream(seq);
+  }
+
+  /** Closes the connection. What is pending fails with `client closed`. */
+  close(): void {
+    this.#end(new Error(CLIENT_CLOSED));
+  }
+
+  async #openStream(
+    command: string,
+    body: Uint8Array,
+    listener: (record: MsgpackValue) => void,
+  ): Promise<bigint> {
+    const { seq, answer } = this.#start(command, "stream", body);
+    // In place before the answer is: records may follow it in the same packet.
+    this.#listeners.set(seq, listener);
+    try {
+      await answer;
+    } catch (error) {
+      this.#listeners.delete(seq);
+      throw error;
+    }
+    return seq;
+  }
+
+  #request(
+    command: string,
+    form: AnswerForm,
+    body?: Uint8Array,
+  ): Promise<MsgpackValue | undefined> {
+    return this.#start(command, form, body).answer;
+  }
+
+  #start(
+    command: string,
+    form: AnswerForm,
+    body?: Uint8Array,
+  ): { seq: bigint; answer: Promise<MsgpackValue | undefined> } {
+    const { seq, bytes } = this.#session.startRequest(command, form, body);
+    const { promise, resolve, reject } = Promise.withResolvers<
+      MsgpackValue | undefined
+    >();
+    if (this.#isClosed) reject(new Error(CLIENT_CLOSED));
+    else {
+      this.#waiting.set(seq, { resolve, reject });
+      this.#write(bytes);
+    }
+    return { seq, answer: promise };
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      let rest = bytes;
+      while (rest.length > 0) {
+        rest = rest.subarray(await this.#conn.write(rest));
+      }
+    } catch {
+      this.close();
+    }
+  }
+
+  async #readAll(): Promise<void> {
+    const buffer = new Uint8Array(READ_BYTES);
+    let failure = new Error(CLIENT_CLOSED);
+    try {
+      for (;;) {
+        const count = await this.#conn.read(buffer);
+        if (count === null) break;
+        this.#session.handleBytes(buffer.subarray(0, count));
+        this.#deliver();
+      }
+    } catch (cause) {
+      failure = new Error(CLIENT_CLOSED, { cause });
+    }
+    this.#end(failure);
+  }
+
+  #deliver(): void {
+    for (const output of this.#session.drain()) this.#onOutput(output);
+  }
+
+  #onOutput(output: ClientOutput): void {
+    if (output.kind === "record") {
+      this.#listeners.get(output.seq)?.(output.body);
+      return;
+    }
+    const waiting = this.#waiting.get(output.seq);
+    this.#waiting.delete(output.seq);
+    if (output.error !== "") waiting?.reject(new Error(output.error));
+    else waiting?.resolve(output.body);
+  }
+
+  #end(error: Error): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#conn.close();
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
+    this.#waiting.clear();
+    this.#listeners.clear();
+    this.#closed.resolve();
+  }
+}
+
+/** Connects, with the failures worded as Go words them. */
+async function dial(text: string): Promise<Deno.TcpConn> {
+  const to = await resolve(text);
+  // Not `setTimeout`: that loads Node's timers, 6 ms in a command of 30.
+  const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+  try {
+    return await Deno.connect({ hostname: to.host, port: to.port, signal });
+  } catch (cause) {
+    const endpoint = formatEndpoint(to.host, to.port);
+    throw new Error(
+      signal.aborted
+        ? `dial tcp ${endpoint}: i/o timeout`
+        : dialErrorText(endpoint, cause),
+      { cause },
+    );
+  }
+}
+
+async function resolve(text: string): Promise<{ host: string; port: number }> {
+  if (text === "") throw new SyntaxError("dial tcp: missing address");
+  try {
+    const plain = splitHostPort(text);
+    if (parseIp(plain.host) !== undefined) return plain;
+  } catch {
+    // The resolver below finds the words for what is wrong.
+  }
+  const { resolveListenAddress } = await import("./resolve.ts");
+  try {
+    const { host, port } = await resolveListenAddress(text);
+    return { host: host === "0.0.0.0" ? "127.0.0.1" : host, port };
+  } catch (cause) {
+    throw new SyntaxError(`dial tcp: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * The streams of a node: one table of TCP connections, both directions.
+ *
+ * A stream passes through these phases; the engine that numbers the streams
+ * sees only what the arrows to it say.
+ *
+ *     dial ──▶ dialing ──connected──▶ open ──close──▶ closing ──▶ gone
+ *                 │                    ▲ │               flush what was written,
+ *                 └─failed or close─▶ gone│               then let the peer go first
+ *     accept ──────────────────────────┘ └─peer ended or broke─▶ ended ──▶ gone
+ *
+ * The rules that keep it honest:
+ *
+ * - What was written is sent in order, and a close waits for it, also after the
+ *   peer has ended its side: a peer may half-close and still want the answer.
+ * - Nobody waits for ever. Closing is bounded by `CLOSE_LIMIT_MS`; how long an
+ *   open or dialing stream may take is the engine's business, which closes it.
+ * - Nothing is read ahead: the next read begins when the handler returned.
+ * - An accepted stream is closed by ending our side first and reading on for a
+ *   moment. To close with unread bytes would make the system reset the
+ *   connection, and a reset can destroy the answer that is still on its way.
+ * - At most `inboundMax` accepted streams are held, closing ones included;
+ *   beyond that new ones are closed at once.
+ */
+
+import { parseIp, splitHostPort } from "../kit/address.ts";
+import { dialErrorText } from "./system_error.ts";
+import { endpointOf } from "./udp.ts";
+
+/** Number of a stream, given by the engine. */
+type StreamId = number;
+
+/** Bytes asked for by one read. */
+const READ_BYTES = 16_384;
+/** Longest wait for written bytes to leave after a close, ms. */
+const CLOSE_LIMIT_MS = 10_000;
+/** Longest wait for the peer of an accepted stream to end its side, ms. */
+const LINGER_MS = 1_000;
+/** First and longest pause after a failed accept, ms; doubles in between. */
+const ACCEPT_PAUSE_MIN_MS = 5;
+const ACCEPT_PAUSE_MAX_MS = 1_000;
+
+export interface StreamHandlers {
+  /**
+   * A stream was accepted. The handler gives it a number with `attach`, and only
+   * then may it write to the stream or close it.
+   */
+  onOpened(from: string, attach: (id: StreamId) => void): void;
+  /** `bytes` is overwritten by the next read. */
+  onData(id: StreamId, bytes: Uint8Array): void;
+  /** The peer ended its side, or the connection broke. Comes at most once. */
+  onEnded(id: StreamId): void;
+  onDialed(id: StreamId): void;
+  /** `why` is in Go's words: `dial tcp 10.0.0.1:7946: connect: connection refused`. */
+  onDialFailed(id: StreamId, why: string): void;
+  onAcceptError(error: unknown): void;
+  /** An accepted connection was closed because too many are open. */
+  onRefused(from: string): void;
+}
+
+interface Stream {
+  readonly isInbound: boolean;
+  /** Absent while dialing. */
+  conn?: Deno.TcpConn;
+  /** Ends the dial. */
+  readonly dial: AbortController | undefined;
+  /** What waits to be written, oldest first. */
+  readonly writes: Uint8Array[];
+  isWriting: boolean;
+  /** The engine has closed it: it hears nothing more of it. */
+  isClosing: boolean;
+  /** The read loop has come to its end. */
+  isEnded: boolean;
+  /** Our side of the connection was ended. */
+  isFinished: boolean;
+  /** Bounds the closing. */
+  limit?: ReturnType<typeof setTimeout>;
+}
+
+export class StreamTable {
+  readonly #handlers: StreamHandlers;
+  readonly #inboundMax: number;
+  readonly #streams = new Map<StreamId, Stream>();
+  #inbound = 0;
+  #isClosed = false;
+
+  constructor(handlers: StreamHandlers, options: { inboundMax: number }) {
+    this.#handlers = handlers;
+    this.#inboundMax = options.inboundMax;
+  }
+
+  /** Streams in any phase. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** Accepts until the listener is closed. Call it once per listener. */
+  async accept(listener: Deno.TcpListener): Promise<void> {
+    let pauseMs = ACCEPT_PAUSE_MIN_MS;
+    while (!this.#isClosed) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await listener.accept();
+      } catch (error) {
+        if (this.#isClosed || error instanceof Deno.errors.BadResource) return;
+        this.#handlers.onAcceptError(error);
+        await new Promise((done) => setTimeout(done, pauseMs));
+        pauseMs = Math.min(2 * pauseMs, ACCEPT_PAUSE_MAX_MS);
+        continue;
+      }
+      pauseMs = ACCEPT_PAUSE_MIN_MS;
+      this.#admit(conn);
+    }
+  }
+
+  /** Begins to connect; ends in `onDialed`, `onDialFailed` or `close`. */
+  dial(id: StreamId, to: string): void {
+    const dial = new AbortController();
+    const stream = newStream({ dial });
+    this.#streams.set(id, stream);
+    this.#connect(id, stream, to, dial);
+  }
+
+  /** Sends `bytes` after what was written before; they must not change. */
+  write(id: StreamId, bytes: Uint8Array): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined || stream.isClosing || stream.isFinished) return;
+    stream.writes.push(bytes);
+    if (stream.conn !== undefined && !stream.isWriting) {
+      this.#writeAll(id, stream, stream.conn);
+    }
+  }
+
+  /** Ends a stream once everything written was sent; ends a dial at once. */
+  close(id: StreamId): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined || stream.isClosing) return;
+    stream.isClosing = true;
+    if (stream.conn === undefined) {
+      this.#forget(id, stream);
+      stream.dial?.abort();
+      return;
+    }
+    if (!stream.isWriting) this.#finish(id, stream, stream.conn);
+    else this.#bound(id, stream, CLOSE_LIMIT_MS);
+  }
+
+  /** Closes everything now, sent or not. */
+  shutdown(): void {
+    this.#isClosed = true;
+    for (const [id, stream] of this.#streams) {
+      stream.dial?.abort();
+      this.#drop(id, stream);
+    }
+  }
+
+  #admit(conn: Deno.TcpConn): void {
+    const from = endpointOf(conn.remoteAddr as Deno.NetAddr);
+    if (this.#isClosed || this.#inbound >= this.#inboundMax) {
+      closeQuietly(conn);
+      if (!this.#isClosed) this.#handlers.onRefused(from);
+      return;
+    }
+    const stream = newStream({ conn });
+    this.#handlers.onOpened(from, (id) => {
+      this.#inbound++;
+      this.#streams.set(id, stream);
+      this.#begin(id, stream, conn);
+    });
+  }
+
+  async #connect(
+    id: StreamId,
+    stream: Stream,
+    to: string,
+    dial: AbortController,
+  ): Promise<void> {
+    let conn: Deno.TcpConn;
+    try {
+      const { host, port } = splitHostPort(to);
+      if (parseIp(host) === undefined) throw new TypeError("no IP address");
+      conn = await Deno.connect({ hostname: host, port, signal: dial.signal });
+    } catch (error) {
+      if (stream.isClosing || this.#streams.get(id) !== stream) return;
+      this.#forget(id, stream);
+      this.#handlers.onDialFailed(id, dialErrorText(to, error));
+      return;
+    }
+    if (this.#streams.get(id) !== stream) {
+      closeQuietly(conn);
+      return;
+    }
+    stream.conn = conn;
+    this.#handlers.onDialed(id);
+    if (this.#streams.get(id) === stream) this.#begin(id, stream, conn);
+  }
+
+  #begin(id: StreamId, stream: Stream, conn: Deno.TcpConn): void {
+    sendAtOnce(conn);
+    if (stream.writes.length > 0 && !stream.isWriting) {
+      this.#writeAll(id, stream, conn);
+    }
+    this.#readAll(id, stream, conn);
+  }
+
+  async #readAll(
+    id: StreamId,
+    stream: Stream,
+    conn: Deno.TcpConn,
+  ): Promise<void> {
+    const buffer = new Uint8Array(READ_BYTES);
+    while (true) {
+      let count: number | null;
+      try {
+        count = await conn.read(buffer);
+      } catch {
+        // Reset by the peer, or closed by us: nothing more to read either way.
+        count = null;
+      }
+      if (count === null) break;
+      // While closing, what still comes is read and thrown away.
+      if (!stream.isClosing) {
+        this.#handlers.onData(id, buffer.subarray(0, count));
+      }
+    }
+    stream.isEnded = true;
+    if (this.#streams.get(id) !== stream) return;
+    if (!stream.isClosing) {
+      // The engine may answer with a close, or have nothing more to say.
+      this.#handlers.onEnded(id);
+      this.close(id);
+    }
+    if (stream.isFinished) this.#drop(id, stream);
+  }
+
+  async #writeAll(
+    id: StreamId,
+    stream: Stream,
+    conn: Deno.TcpConn,
+  ): Promise<void> {
+    stream.isWriting = true;
+    try {
+      let bytes: Uint8Array | undefined;
+      while ((bytes = stream.writes.shift()) !== undefined) {
+        while (bytes.length > 0) {
+          bytes = bytes.subarray(await conn.write(bytes));
+        }
+      }
+    } catch {
+      // The peer is gone. The read loop finds out too and tells the engine.
+      stream.writes.length = 0;
+    }
+    stream.isWriting = false;
+    if (stream.isClosing && this.#streams.get(id) === stream) {
+      this.#finish(id, stream, conn);
+    }
+  }
+
+  /** Everything was written: end our side, and the stream when the peer may not be hurt. */
+  #finish(id: StreamId, stream: Stream, conn: Deno.TcpConn): void {
+    stream.isFinished = true;
+    if (!stream.isInbound || stream.isEnded) {
+      this.#drop(id, stream);
+      return;
+    }
+    conn.closeWrite().catch(() => {});
+    this.#bound(id, stream, LINGER_MS);
+  }
+
+  #bound(id: StreamId, stream: Stream, limitMs: number): void {
+    clearTimeout(stream.limit);
+    stream.limit = setTimeout(() => this.#drop(id, stream), limitMs);
+  }
+
+  #drop(id: StreamId, stream: Stream): void {
+    stream.isClosing = true;
+    this.#forget(id, stream);
+    if (stream.conn !== undefined) closeQuietly(stream.conn);
+  }
+
+  #forget(id: StreamId, stream: Stream): void {
+    clearTimeout(stream.limit);
+    if (this.#streams.get(id) !== stream) return;
+    this.#streams.delete(id);
+    if (stream.isInbound) this.#inbound--;
+  }
+}
+
+function newStream(
+  end: { conn: Deno.TcpConn } | { dial: AbortController },
+): Stream {
+  const common = {
+    writes: [],
+    isWriting: false,
+    isClosing: false,
+    isEnded: false,
+    isFinished: false,
+  };
+  return "conn" in end
+    ? { ...common, isInbound: true, conn: end.conn, dial: undefined }
+    : { ...common, isInbound: false, dial: end.dial };
+}
+
+/** One message often leaves in several segments; do not wait with the last. */
+function sendAtOnce(conn: Deno.TcpConn): void {
+  try {
+    conn.setNoDelay(true);
+  } catch {
+    // Some systems refuse it once the peer is gone; the first read will tell.
+  }
+}
+
+function closeQuietly(conn: Deno.TcpConn): void {
+  try {
+    conn.close();
+  } catch {
+    // Closed already.
+  }
+}

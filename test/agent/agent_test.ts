@@ -1,0 +1,220 @@
+/** Agents within this process, as an embedder has them, asked over their ports. */
+
+import assert from "node:assert/strict";
+import { Agent } from "../../lib/agent/agent.ts";
+import { readSettings, type SettingsLayer } from "../../lib/agent/config.ts";
+import { AgentLog } from "../../lib/agent/log.ts";
+import { utf8Bytes } from "../../lib/kit/bytes.ts";
+import { RpcClient } from "../../lib/net/rpc_client.ts";
+import type { SerfEvent } from "../../lib/serf/event.ts";
+import { until } from "../net/deadline.ts";
+
+/** A running agent, its log, and a connection to its control port. */
+class TestAgent {
+  private constructor(
+    readonly agent: Agent,
+    readonly rpcAddress: string,
+    readonly lines: string[],
+  ) {}
+
+  static async start(
+    nodeName: string,
+    layer: SettingsLayer = {},
+  ): Promise<TestAgent> {
+    const settings = await readSettings([{
+      nodeName,
+      bind: "127.0.0.1:0",
+      rpcAddr: "127.0.0.1:0",
+      profile: "local",
+      ...layer,
+    }], { hostname: () => "host" });
+    const lines: string[] = [];
+    const log = new AgentLog({
+      level: "DEBUG",
+      write: (text) => lines.push(text.slice(24, -1)),
+      now: () => new Date(),
+    });
+    log.open();
+    const agent = await Agent.start(settings, log);
+    try {
+      const { host, port } = await agent.serveRpc();
+      return new TestAgent(agent, `${host}:${port}`, lines);
+    } catch (error) {
+      await agent.shutdown();
+      throw error;
+    }
+  }
+
+  get gossipAddress(): string {
+    return `127.0.0.1:${this.agent.bound.port}`;
+  }
+
+  connect(authKey = ""): Promise<RpcClient> {
+    return RpcClient.connect({ address: this.rpcAddress, authKey });
+  }
+
+  logged(text: string): Promise<void> {
+    return until(text, () => this.lines.includes(text));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.agent.shutdown();
+  }
+}
+
+Deno.test("Agent.join() logs what Serf logs, and fails with its text", async () => {
+  await using a = await TestAgent.start("a");
+  await using b = await TestAgent.start("b");
+  assert.equal(await b.agent.join([a.gossipAddress], false), 1);
+  await b.logged(`[INFO] agent: joining: [${a.gossipAddress}] replay: false`);
+  await b.logged("[INFO] agent: joined: 1 nodes");
+  const client = await b.connect();
+  const text = "1 error occurred:\n\t* Failed to join 127.0.0.1: " +
+    "dial tcp 127.0.0.1:1: connect: connection refused\n\n";
+  await assert.rejects(client.join(["127.0.0.1:1"], true), { message: text });
+  await b.logged("[INFO] agent: joining: [127.0.0.1:1] replay: true");
+  await b.logged(`[WARN] agent: error joining: ${text}`);
+  client.close();
+});
+
+Deno.test("Agent passes user events on, coalesced, and refuses long ones", async () => {
+  await using a = await TestAgent.start("a");
+  const events: SerfEvent[] = [];
+  const unsubscribe = a.agent.subscribeEvents((event) => events.push(event));
+  a.agent.userEvent("deploy", utf8Bytes("1"), true);
+  a.agent.userEvent("deploy", utf8Bytes('"2"\n'), true);
+  a.agent.userEvent("now", utf8Bytes(""), false);
+  assert.deepEqual(events.map(({ type }) => type), ["user"]);
+  await a.logged(
+    '[DEBUG] agent: Requesting user event send: deploy. Coalesced: true. Payload: "\\"2\\"\\n"',
+  );
+  await a.logged("[INFO] agent: Received event: user-event: now");
+  await a.logged("[INFO] agent: Received event: user-event: deploy");
+  await a.logged("[INFO] agent: Received event: member-join");
+  // Of the two that waited for each other, the newer one came.
+  const deploys = events.filter((event) =>
+    event.type === "user" && event.name === "deploy"
+  );
+  assert.equal(deploys.length, 1);
+  unsubscribe();
+  const text =
+    "user event exceeds configured limit of 512 bytes before encoding";
+  const seen = events.length;
+  assert.throws(() => a.agent.userEvent("x", new Uint8Array(600), false), {
+    message: text,
+  });
+  await a.logged(`[WARN] agent: failed to send user event: ${text}`);
+  a.agent.userEvent("later", utf8Bytes(""), false);
+  assert.equal(events.length, seen);
+});
+
+Deno.test("Agent.stats() has Serf's sections, with values of this process", async () => {
+  await using a = await TestAgent.start("a", {
+    tags: new Map([["role", "db"]]),
+    encryptKey: btoa("0123456789abcdef"),
+  });
+  const client = await a.connect();
+  const stats = a.agent.stats();
+  assert.deepEqual([...stats.keys()].sort(), [
+    "agent",
+    "event_handlers",
+    "runtime",
+    "serf",
+    "tags",
+  ]);
+  assert.deepEqual(stats.get("agent"), new Map([["name", "a"]]));
+  assert.deepEqual(stats.get("tags"), new Map([["role", "db"]]));
+  assert.equal(stats.get("event_handlers")?.size, 0);
+  assert.equal(stats.get("serf")?.get("encrypted"), "true");
+  assert.equal(stats.get("serf")?.get("members"), "1");
+  const runtime = stats.get("runtime");
+  assert.equal(runtime?.get("version"), `deno${Deno.version.deno}`);
+  assert.equal(runtime?.get("os"), Deno.build.os);
+  assert.match(runtime?.get("arch") ?? "", /^(amd64|arm64)$/);
+  assert.equal(runtime?.get("max_procs"), "1");
+  assert.equal(runtime?.get("goroutines"), "5", "four loops and one client");
+  assert.equal(runtime?.get("cpu_count"), `${navigator.hardwareConcurrency}`);
+  const sent = await client.stats();
+  assert.equal(sent.get("agent")?.get("name"), "a");
+  client.close();
+  await until(
+    "the client to be gone",
+    () => a.agent.stats().get("runtime")?.get("goroutines") === "4",
+  );
+});
+
+Deno.test("Agent.forceLeave() turns a failed member into one that left", async () => {
+  await using a = await TestAgent.start("a");
+  const b = await TestAgent.start("b");
+  await b.agent.join([a.gossipAddress], false);
+  await b.agent.shutdown();
+  const statusOfB = () =>
+    a.agent.members().find(({ name }) => name === "b")?.status;
+  await until("b to fail", () => statusOfB() === "failed");
+  await a.agent.forceLeave("b", false);
+  await a.logged("[INFO] agent: Force leaving node: b");
+  await until("b to have left", () => statusOfB() === "left");
+  await a.agent.forceLeave("b", true);
+  await a.logged("[INFO] agent: Force leaving node (prune): b");
+  await until("b to be forgotten", () => statusOfB() === undefined);
+});
+
+Deno.test("Agent.leave() by command answers, shuts down, and says so to monitors", async () => {
+  await using a = await TestAgent.start("a");
+  const client = await a.connect();
+  const monitored: string[] = [];
+  await client.monitor("info", (line) => monitored.push(line.slice(20)));
+  await client.leave();
+  await a.agent.down;
+  await client.closed;
+  assert.deepEqual(
+    // The last lines may come as well, if the connection lives long enough.
+    monitored.filter((line) => !line.includes("Received event")).slice(0, 6),
+    [
+      "[INFO] agent: Serf agent starting",
+      "[INFO] serf: EventMemberJoin: a 127.0.0.1",
+      a.lines.find((line) => line.includes("Accepted client")),
+      "[INFO] agent.ipc: Graceful leave triggered",
+      "[INFO] agent: requesting graceful leave from Serf",
+      "[INFO] serf: EventMemberLeave: a 127.0.0.1",
+    ],
+  );
+  assert.deepEqual(a.lines.slice(-2), [
+    "[INFO] agent: requesting serf shutdown",
+    "[INFO] agent: shutdown complete",
+  ]);
+  await assert.rejects(a.connect(), { message: /connection refused$/ });
+});
+
+Deno.test("Agent wants its token, if it has one", async () => {
+  await using a = await TestAgent.start("a", { rpcAuth: "secret" });
+  await assert.rejects(a.connect("wrong"), {
+    message: "Invalid authentication token",
+  });
+  const client = await a.connect("secret");
+  assert.deepEqual(
+    (await client.members()).map(({ name, status }) => [name, status]),
+    [["a", "alive"]],
+  );
+  client.close();
+});
+
+Deno.test("Agent.shutdown() is final and may be repeated", async () => {
+  const a = await TestAgent.start("a");
+  await Promise.all([a.agent.shutdown(), a.agent.shutdown(), a.agent.down]);
+  assert.equal(
+    a.lines.filter((line) => line.endsWith("shutdown complete")).length,
+    1,
+  );
+  assert.ok(a.lines.includes("[WARN] serf: Shutdown without a Leave"));
+  await assert.rejects(a.agent.join([], false));
+});
+
+Deno.test("Agent.serveRpc() says why it cannot, and the agent can be stopped", async () => {
+  await using a = await TestAgent.start("a");
+  await assert.rejects(TestAgent.start("b", { rpcAddr: a.rpcAddress }), {
+    name: "AgentStartError",
+    message: `Error starting RPC listener: listen tcp ${a.rpcAddress}: ` +
+      "bind: address already in use",
+  });
+});

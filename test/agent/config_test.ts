@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import {
+  ConfigError,
+  mergeLayers,
+  parseTags,
+  readSettings,
+  type SettingsLayer,
+} from "../../lib/agent/config.ts";
+
+const WORLD = { hostname: () => "this-machine" };
+
+const read = (...layers: SettingsLayer[]) => readSettings(layers, WORLD);
+
+Deno.test("readSettings() fills in the defaults of Serf's agent", async () => {
+  assert.deepEqual(await read({}), {
+    nodeName: "this-machine",
+    bind: { host: "0.0.0.0", port: 7946 },
+    logLevel: "INFO",
+    profile: "lan",
+    protocol: 5,
+    rpcAddr: "127.0.0.1:7373",
+    rpcAuth: "",
+    tags: new Map(),
+    startJoin: [],
+  });
+});
+
+Deno.test("readSettings() turns texts into values", async () => {
+  const settings = await read({
+    nodeName: "n1",
+    bind: "[::1]",
+    advertise: "127.0.0.50:12345",
+    encryptKey: "AAEC",
+    logLevel: "debug",
+    profile: "wan",
+    protocol: 4,
+  });
+  assert.deepEqual(settings.bind, { host: "::1", port: 7946 });
+  assert.deepEqual(settings.advertise, { host: "127.0.0.50", port: 12345 });
+  assert.deepEqual(settings.encryptKey, Uint8Array.of(0, 1, 2));
+  assert.equal(settings.logLevel, "DEBUG");
+  assert.equal(settings.profile, "wan");
+  assert.equal(settings.protocol, 4);
+});
+
+Deno.test("mergeLayers() lets later layers win, but not with nothing", () => {
+  const merged = mergeLayers([
+    {
+      nodeName: "a",
+      protocol: 4,
+      tags: parseTags(["x=1", "y=1"]),
+      startJoin: ["a"],
+    },
+    {
+      nodeName: "",
+      protocol: 0,
+      rpcAuth: "secret",
+      tags: parseTags(["y=2=3", "z="]),
+      startJoin: ["b", "a"],
+    },
+    { protocol: -1 },
+  ]);
+  assert.equal(merged.nodeName, "a");
+  assert.equal(merged.protocol, 4);
+  assert.equal(merged.rpcAuth, "secret");
+  assert.deepEqual(
+    [...merged.tags],
+    [["x", "1"], ["y", "2=3"], ["z", ""]],
+  );
+  assert.deepEqual(merged.startJoin, ["a", "b", "a"]);
+});
+
+Deno.test("readSettings() ignores a mistake that a later layer replaces", async () => {
+  const settings = await read({ profile: "moon" }, { profile: "local" });
+  assert.equal(settings.profile, "local");
+});
+
+Deno.test("parseTags() wants a key", () => {
+  for (const text of ["foo", "=y", ""]) {
+    assert.throws(() => parseTags(["a=b", text]), {
+      name: "ConfigError",
+      message: `Error: Invalid tag: '${text}'`,
+    });
+  }
+});
+
+Deno.test("readSettings() reports the first mistake in Serf's order", async () => {
+  const mistakes: [SettingsLayer, string][] = [
+    [
+      { logLevel: "foo" },
+      "Invalid log level: FOO. Valid log levels are: [TRACE DEBUG INFO WARN ERR]",
+    ],
+    [{ bind: "1.2.3" }, "Invalid bind address: lookup 1.2.3: no such host"],
+    [
+      { advertise: "127.0.0.1:x" },
+      "Invalid advertise address: address tcp/x: unknown port",
+    ],
+    [
+      { encryptKey: "@@@" },
+      "Invalid encryption key: illegal base64 data at input byte 0",
+    ],
+    [{ profile: "foo" }, "Unknown profile: foo"],
+  ];
+  let all: SettingsLayer = {};
+  for (const [layer, message] of mistakes.toReversed()) {
+    all = { ...all, ...layer };
+    await assert.rejects(read(all), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.equal(error.message, message);
+      return true;
+    });
+  }
+});

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import {
+  AgentLog,
+  formatTime,
+  MONITOR_LINES_MAX,
+} from "../../lib/agent/log.ts";
+import type { LogLevel } from "../../lib/kit/log.ts";
+
+const NOON = new Date(2026, 10, 20, 12, 49, 6);
+const STAMP = "2026/11/20 12:49:06";
+
+function makeLog(level: LogLevel = "INFO"): { log: AgentLog; shown: string[] } {
+  const shown: string[] = [];
+  const log = new AgentLog({
+    level,
+    write: (text) => shown.push(text),
+    now: () => NOON,
+  });
+  return { log, shown };
+}
+
+Deno.test("formatTime() pads every part", () => {
+  assert.equal(formatTime(NOON), STAMP);
+  assert.equal(formatTime(new Date(7, 0, 2, 3, 4, 5)), "1907/01/02 03:04:05");
+});
+
+Deno.test("AgentLog.log() holds lines back until the log is opened", () => {
+  const { log, shown } = makeLog();
+  log.log("INFO", "agent: Serf agent starting");
+  log.log("DEBUG", "serf: messageJoinType: n1");
+  assert.deepEqual(shown, []);
+  log.open();
+  log.log("WARN", "agent: error joining: 1 error occurred:\n\t* no\n\n");
+  assert.deepEqual(shown, [
+    `    ${STAMP} [INFO] agent: Serf agent starting\n`,
+    `    ${STAMP} [WARN] agent: error joining: 1 error occurred:\n\t* no\n\n\n`,
+  ]);
+});
+
+Deno.test("AgentLog.setLevel() changes what is shown from then on", () => {
+  const { log, shown } = makeLog("ERR");
+  log.open();
+  log.log("WARN", "agent: a");
+  log.setLevel("TRACE");
+  log.log("TRACE", "agent: b");
+  assert.deepEqual(shown, [`    ${STAMP} [TRACE] agent: b\n`]);
+});
+
+Deno.test("AgentLog.subscribe() starts with the last lines of the level", () => {
+  const { log } = makeLog("ERR");
+  for (let i = 0; i < MONITOR_LINES_MAX + 10; i++) {
+    log.log(i % 2 === 0 ? "DEBUG" : "INFO", `agent: ${i}`);
+  }
+  const all = log.subscribe("TRACE", () => {});
+  assert.equal(all.backlog.length, MONITOR_LINES_MAX);
+  assert.equal(all.backlog[0], `${STAMP} [DEBUG] agent: 10`);
+  const some = log.subscribe("INFO", () => {});
+  assert.equal(some.backlog.length, MONITOR_LINES_MAX / 2);
+  assert.equal(some.backlog.at(-1), `${STAMP} [INFO] agent: 521`);
+});
+
+Deno.test("AgentLog.subscribe() hands over new lines until it is ended", () => {
+  const { log } = makeLog();
+  const heard: string[] = [];
+  const subscription = log.subscribe("WARN", (line) => heard.push(line));
+  log.log("INFO", "agent: a");
+  log.log("ERR", "agent: b");
+  subscription.unsubscribe();
+  log.log("ERR", "agent: c");
+  assert.deepEqual(heard, [`${STAMP} [ERR] agent: b`]);
+});

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import {
+  type AgentSignal,
+  awaitEnd,
+  type EndingAgent,
+  type SignalSource,
+} from "../../lib/agent/signals.ts";
+
+/** Short, and still far above what a leave that works takes here. */
+const LIMIT_MS = 200;
+
+/** Signals that come when the one before was taken. */
+function signalsOf(...signals: AgentSignal[]): SignalSource {
+  return {
+    next() {
+      const signal = signals.shift();
+      return signal === undefined
+        ? new Promise(() => {})
+        : Promise.resolve(signal);
+    },
+  };
+}
+
+function agentThat(leaves: "leaves" | "hangs" | "fails"): EndingAgent {
+  return {
+    down: new Promise(() => {}),
+    leaveCluster() {
+      if (leaves === "leaves") return Promise.resolve();
+      if (leaves === "hangs") return new Promise(() => {});
+      return Promise.reject(new Error("Leave already in progress"));
+    },
+  };
+}
+
+async function end(
+  agent: EndingAgent,
+  signals: SignalSource,
+): Promise<[number, string[]]> {
+  const said: string[] = [];
+  const code = await awaitEnd(agent, signals, {
+    say: (message) => said.push(message),
+    gracefulLimitMs: LIMIT_MS,
+  });
+  return [code, said];
+}
+
+const LEAVING = [
+  "Caught signal: interrupt",
+  "Gracefully shutting down agent...",
+];
+
+Deno.test("awaitEnd() leaves the cluster on SIGINT", async () => {
+  assert.deepEqual(await end(agentThat("leaves"), signalsOf("interrupt")), [
+    0,
+    LEAVING,
+  ]);
+});
+
+Deno.test("awaitEnd() stops at once on SIGTERM", async () => {
+  assert.deepEqual(await end(agentThat("leaves"), signalsOf("terminated")), [
+    1,
+    ["Caught signal: terminated"],
+  ]);
+});
+
+Deno.test("awaitEnd() cuts a leave off on any further signal", async () => {
+  for (const second of ["interrupt", "terminated", "hangup"] as const) {
+    assert.deepEqual(
+      await end(agentThat("hangs"), signalsOf("interrupt", second)),
+      [1, LEAVING],
+      second,
+    );
+  }
+});
+
+Deno.test("awaitEnd() survives SIGHUP and says that nothing changed", async () => {
+  const [code, said] = await end(
+    agentThat("leaves"),
+    signalsOf("hangup", "hangup", "terminated"),
+  );
+  assert.equal(code, 1);
+  assert.equal(said[0], "Caught signal: hangup");
+  assert.match(said[1] ?? "", /^Nothing to reload/);
+  assert.equal(said.length, 5);
+});
+
+Deno.test("awaitEnd() ends with 0 when the agent went down by itself", async () => {
+  const agent = { ...agentThat("hangs"), down: Promise.resolve() };
+  assert.deepEqual(await end(agent, signalsOf()), [0, []]);
+});
+
+Deno.test("awaitEnd() reports a failed leave and waits out the limit", async () => {
+  const startMs = performance.now();
+  assert.deepEqual(await end(agentThat("fails"), signalsOf("interrupt")), [
+    1,
+    [...LEAVING, "Error: Leave already in progress"],
+  ]);
+  assert.ok(performance.now() - startMs >= LIMIT_MS - 5);
+});
+
+/** Prints the signals that it gets; a process of its own, since all of one hear them. */
+const LISTENER = `
+  import { ProcessSignals } from ${
+  JSON.stringify(new URL("../../lib/agent/signals.ts", import.meta.url).href)
+};
+  const signals = new ProcessSignals();
+  // Listening for signals alone does not keep a process running.
+  setInterval(() => {}, 1_000);
+  console.log("ready");
+  console.log(await signals.next());
+  console.log(await signals.next());
+  signals.close();
+  console.log("closed");
+`;
+
+Deno.test({
+  name: "ProcessSignals replaces the effect of signals until it is closed",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "-A",
+        `data:text/typescript,${encodeURIComponent(LISTENER)}`,
+      ],
+      stdout: "piped",
+    }).spawn();
+    const answers: Record<string, Deno.Signal> = {
+      ready: "SIGHUP",
+      hangup: "SIGINT",
+      closed: "SIGTERM",
+    };
+    const heard: string[] = [];
+    for await (
+      const text of child.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      for (const line of text.trim().split("\n")) {
+        heard.push(line);
+        const answer = answers[line];
+        if (answer !== undefined) child.kill(answer);
+      }
+    }
+    assert.deepEqual(heard, ["ready", "hangup", "interrupt", "closed"]);
+    assert.equal((await child.status).signal, "SIGTERM");
+  },
+});

@@ -1,0 +1,170 @@
+/**
+ * `serf agent` against what the original printed in the same situation. The
+ * recordings name loopback addresses that this machine may lack or have in use;
+ * they are exchanged for free ones, in the arguments and in what is expected.
+ */
+
+import assert from "node:assert/strict";
+import { command, startUpTable } from "../../cmd/agent.ts";
+import { RpcClient } from "../../lib/net/rpc_client.ts";
+import { until } from "../net/deadline.ts";
+import { FakeTerminal } from "./fake_terminal.ts";
+
+interface Recording {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly exitCode: number;
+  readonly stdout: string;
+}
+
+const { cases: RECORDINGS } = JSON.parse(
+  Deno.readTextFileSync(
+    new URL("../vectors/agent_output.json", import.meta.url),
+  ),
+) as { cases: readonly Recording[] };
+
+/** The recorder stopped these, since they would have run for ever. */
+const RAN_ON = -9;
+const LOG_BEGINS = "==> Log data will now stream in as it occurs:\n\n";
+
+/** Replaces each recorded loopback address by one that is free here. */
+function relocate(recording: Recording): {
+  args: string[];
+  stdout: string;
+  addresses: string[];
+} {
+  const addresses = new Map<string, string>();
+  const take = (recorded: string, port: string): string => {
+    const known = addresses.get(recorded);
+    if (known !== undefined) return known;
+    if (port === "1") return "127.0.0.1:1";
+    const free = freeAddress();
+    addresses.set(recorded, free);
+    return free;
+  };
+  const args = recording.args.map((arg) =>
+    arg.replace(/127\.0\.0\.\d+:(\d+)/g, take)
+  );
+  const stdout = recording.stdout
+    .replace(/127\.0\.0\.\d+:(\d+)/g, take)
+    .replace(/"(127\.0\.0\.\d+)" port (\d+)/g, (_, host, port) => {
+      const [ip, free] = take(`${host}:${port}`, port).split(":");
+      return `"${ip}" port ${free}`;
+    })
+    .replace(/Failed to join 127\.0\.0\.\d+:/g, "Failed to join 127.0.0.1:");
+  return { args, stdout, addresses: [...addresses.values()] };
+}
+
+function freeAddress(): string {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return `127.0.0.1:${listener.addr.port}`;
+}
+
+function listenAt(address: string): Deno.TcpListener {
+  const [hostname = "", port] = address.split(":");
+  return Deno.listen({ hostname, port: Number(port) });
+}
+
+Deno.test("agent refuses what Serf refuses, in its words and with its code", async (t) => {
+  for (const recording of RECORDINGS) {
+    if (recording.exitCode === RAN_ON) continue;
+    await t.step(recording.name, async () => {
+      const { args, stdout, addresses } = relocate(recording);
+      // In these recordings the second address, or the only one, was taken.
+      const busy = recording.name.includes("busy")
+        ? listenAt(
+          addresses.at(recording.name.includes("rpc") ? 1 : 0) as string,
+        )
+        : undefined;
+      const terminal = new FakeTerminal();
+      try {
+        const code = await command.run(args, terminal);
+        assert.equal(terminal.stdout, stdout);
+        assert.equal(terminal.stderr, "");
+        assert.equal(code, recording.exitCode);
+      } finally {
+        busy?.close();
+      }
+    });
+  }
+});
+
+Deno.test("agent shows what it was started with, and then the log", async (t) => {
+  for (const recording of RECORDINGS) {
+    if (recording.exitCode !== RAN_ON) continue;
+    await t.step(recording.name, async () => {
+      const { args, stdout, addresses } = relocate(recording);
+      const terminal = new FakeTerminal();
+      const ended = command.run(args, terminal);
+      const logLines = stdout.split("\n").length - 1;
+      await until(
+        "all recorded lines",
+        () => terminal.stdout.split("\n").length > logLines,
+      );
+      const client = await RpcClient.connect({ address: addresses[1]! });
+      await client.leave();
+      assert.equal(await ended, 0);
+      client.close();
+      const [head, log = ""] = terminal.stdout.split(LOG_BEGINS);
+      const [expectedHead, expectedLog = ""] = stdout.split(LOG_BEGINS);
+      assert.equal(head, expectedHead);
+      const lines = withoutTimes(log).split("\n");
+      assert.deepEqual(
+        lines.slice(0, logLines - head!.split("\n").length - 1),
+        withoutTimes(expectedLog).replace(/127\.0\.0\.\d+$/gm, "127.0.0.1")
+          .trimEnd().split("\n"),
+      );
+      assert.deepEqual(lines.slice(-3), [
+        "    [INFO] agent: requesting serf shutdown",
+        "    [INFO] agent: shutdown complete",
+        "",
+      ]);
+    });
+  }
+});
+
+function withoutTimes(log: string): string {
+  return log.replace(/^ {4}\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, "    ");
+}
+
+Deno.test("agent complains about flags on standard error and shows its help", async () => {
+  const terminal = new FakeTerminal();
+  assert.equal(await command.run(["-nope"], terminal), 1);
+  assert.equal(terminal.stderr, "flag provided but not defined: -nope\n");
+  assert.match(
+    terminal.stdout,
+    /^==> Usage: serf agent \[options\]\n\n {2}Starts/,
+  );
+  assert.equal(terminal.stdout, `==> ${command.help(terminal)}\n`);
+});
+
+Deno.test("startUpTable() aligns all rows but one, as Serf does", () => {
+  const rows = startUpTable(
+    {
+      nodeName: "adv",
+      bind: { host: "::1", port: 0 },
+      advertise: { host: "127.0.0.50", port: 12345 },
+      encryptKey: new Uint8Array(32),
+      logLevel: "INFO",
+      profile: "wan",
+      protocol: 5,
+      rpcAddr: "localhost:0",
+      rpcAuth: "",
+      tags: new Map(),
+      startJoin: [],
+    },
+    { host: "::1", port: 29946 },
+    { host: "127.0.0.1", port: 7374 },
+  );
+  assert.deepEqual(rows, [
+    "                  Node name: 'adv'",
+    "                  Bind addr: '[::1]:29946'",
+    "Advertise addr: '127.0.0.50:12345'",
+    "                   RPC addr: '127.0.0.1:7374'",
+    "                  Encrypted: true",
+    "                   Snapshot: false",
+    "                    Profile: wan",
+    "Message Compression Enabled: true",
+  ]);
+});

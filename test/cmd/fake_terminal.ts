@@ -1,0 +1,40 @@
+/** A terminal for tests: remembers what was printed. */
+
+import type { Terminal } from "../../cmd/terminal.ts";
+
+export class FakeTerminal implements Terminal {
+  stdout = "";
+  stderr = "";
+  readonly #env: Readonly<Record<string, string>>;
+  #interrupt: (() => void) | undefined;
+
+  constructor(env: Readonly<Record<string, string>> = {}) {
+    this.#env = env;
+  }
+
+  /** Whether the command would survive an interrupt. */
+  get isListening(): boolean {
+    return this.#interrupt !== undefined;
+  }
+
+  interrupt(): void {
+    this.#interrupt?.();
+  }
+
+  out(text: string): void {
+    this.stdout += text;
+  }
+
+  err(text: string): void {
+    this.stderr += text;
+  }
+
+  env(name: string): string | undefined {
+    return this.#env[name];
+  }
+
+  onInterrupt(listener: () => void): () => void {
+    this.#interrupt = listener;
+    return () => this.#interrupt = undefined;
+  }
+}

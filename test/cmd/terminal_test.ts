@@ -1,0 +1,69 @@
+/**
+ * What a process writes, as a real process: pipes are slower than we are, and
+ * some readers go away.
+ */
+
+import assert from "node:assert/strict";
+import { RpcServer } from "../../lib/net/rpc_server.ts";
+import { FakeTarget, member } from "../rpc/fake_target.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** Starts `serf members` with an agent of many members; its output is some 5 MB. */
+async function startMembers(
+  test: (child: Deno.ChildProcess) => Promise<void>,
+): Promise<void> {
+  const target = new FakeTarget();
+  const tags = { padding: "x".repeat(200) };
+  target.memberList = Array.from(
+    { length: 20_000 },
+    (_, i) => member(`node-${i}`, { tags }),
+  );
+  const server = RpcServer.start({
+    target,
+    at: { host: "127.0.0.1", port: 0 },
+    authKey: "",
+  });
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, "members", `-rpc-addr=127.0.0.1:${server.port}`],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  try {
+    await test(child);
+  } finally {
+    await server.shutdown();
+  }
+}
+
+Deno.test("a command's output is whole, also through a pipe that is read late", () =>
+  startMembers(async (child) => {
+    const reader = child.stdout.getReader();
+    const decoder = new TextDecoder();
+    let text = "";
+    for (let chunk; !(chunk = await reader.read()).done;) {
+      text += decoder.decode(chunk.value, { stream: true });
+      // The pipe is full by now; let the writer wait for a few turns.
+      for (let i = 0; i < 3; i++) {
+        await new Promise((done) => setTimeout(done, 0));
+      }
+    }
+    const lines = text.split("\n");
+    assert.equal(lines.length, 20_001);
+    assert.match(
+      lines.at(-2) ?? "",
+      /^node-19999 +127\.0\.0\.1:7946 +alive +padding=x+$/,
+    );
+    assert.equal(await new Response(child.stderr).text(), "");
+    assert.equal((await child.status).code, 0);
+  }));
+
+Deno.test("a command ends without a word when its reader goes away", () =>
+  startMembers(async (child) => {
+    const reader = child.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    assert.equal(await new Response(child.stderr).text(), "");
+    // What a shell reports for a process that died of SIGPIPE.
+    assert.equal((await child.status).code, 141);
+  }));

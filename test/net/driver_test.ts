@@ -1,0 +1,339 @@
+/**
+ * Drivers on loopback: that the real network is connected to the engine the way
+ * the engine expects. What the engine makes of it is tested with the engine.
+ */
+
+import assert from "node:assert/strict";
+import { formatEndpoint } from "../../lib/kit/address.ts";
+import { utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
+import { BindError } from "../../lib/net/bind.ts";
+import { type DriverOptions, NodeDriver } from "../../lib/net/driver.ts";
+import type { SerfEvent } from "../../lib/serf/event.ts";
+import { PROFILES } from "../../lib/swim/config.ts";
+import { Keyring } from "../../lib/wire/keyring.ts";
+import { until } from "./deadline.ts";
+
+class Node {
+  readonly events: string[] = [];
+  readonly log: string[] = [];
+  readonly driver: NodeDriver;
+
+  constructor(
+    name: string,
+    options: {
+      host?: string;
+      port?: number;
+      key?: Uint8Array;
+      advertise?: DriverOptions["advertise"];
+      onEvent?: (event: SerfEvent) => void;
+    } = {},
+  ) {
+    const { host = "127.0.0.1", port = 0, key, advertise } = options;
+    this.driver = NodeDriver.start({
+      bind: { host, port },
+      ...(advertise && { advertise }),
+      config: {
+        swim: {
+          name,
+          profile: PROFILES.local,
+          ...(key && { keyring: new Keyring([key]) }),
+        },
+      },
+      onEvent: (event) => {
+        this.events.push(shortText(event));
+        options.onEvent?.(event);
+      },
+      onLog: (level, text) => this.log.push(`[${level}] ${text}`),
+    });
+  }
+
+  get address(): string {
+    const { host, port } = this.driver.bound;
+    return formatEndpoint(host, port);
+  }
+
+  /** `name status` of everybody, by name. */
+  get view(): string[] {
+    return this.driver.members().map(({ name, status }) => `${name} ${status}`);
+  }
+
+  sees(...view: string[]): Promise<void> {
+    const text = view.join(", ");
+    return until(text, () => this.view.join(", ") === text);
+  }
+
+  join(...addresses: string[]): Promise<number> {
+    return this.driver.join(addresses, { replay: false });
+  }
+
+  [Symbol.dispose](): void {
+    this.driver.shutdown();
+  }
+}
+
+function shortText(event: SerfEvent): string {
+  return event.type === "user"
+    ? `user ${event.name} ${utf8Text(event.payload)}`
+    : `${event.type} ${event.members.map(({ name }) => name).join(" ")}`;
+}
+
+async function joinTellAndLeave(a: Node, b: Node): Promise<void> {
+  assert.equal(await b.join(a.address), 1);
+  await a.sees("a alive", "b alive");
+  await b.sees("a alive", "b alive");
+  a.driver.userEvent("deploy", utf8Bytes("v1"), { coalesce: false });
+  await until("the event", () => b.events.includes("user deploy v1"));
+  await b.driver.leave();
+  await a.sees("a alive", "b left");
+  assert.equal(b.driver.state, "left");
+  assert.deepEqual(
+    a.events,
+    ["member-join a", "member-join b", "user deploy v1", "member-leave b"],
+  );
+}
+
+Deno.test("NodeDriver joins, passes an event and leaves over IPv4", async () => {
+  using a = new Node("a");
+  using b = new Node("b");
+  await joinTellAndLeave(a, b);
+});
+
+Deno.test("NodeDriver joins, passes an event and leaves over IPv6", async () => {
+  using a = new Node("a", { host: "::1" });
+  using b = new Node("b", { host: "::1" });
+  assert.match(a.address, /^\[::1\]:\d+$/);
+  await joinTellAndLeave(a, b);
+});
+
+Deno.test("NodeDriver joins, passes an event and leaves with encryption", async () => {
+  const key = new Uint8Array(32).fill(9);
+  using a = new Node("a", { key });
+  using b = new Node("b", { key });
+  await joinTellAndLeave(a, b);
+});
+
+Deno.test("NodeDriver.join() fails when the keys differ", async () => {
+  using a = new Node("a", { key: new Uint8Array(16).fill(1) });
+  using b = new Node("b", { key: new Uint8Array(16).fill(2) });
+  await assert.rejects(b.join(a.address), {
+    name: "JoinError",
+    message: /^1 error occurred:\n\t\* Failed to join 127\.0\.0\.1: .*\n\n$/,
+  });
+  assert.deepEqual(a.view, ["a alive"]);
+});
+
+/** An address on which nobody listens. */
+function deadAddress(): string {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return `127.0.0.1:${listener.addr.port}`;
+}
+
+Deno.test("NodeDriver.join() lists what went wrong, in the order of the addresses", async () => {
+  using a = new Node("a");
+  const [one, two] = [deadAddress(), deadAddress()];
+  await assert.rejects(a.join(one, "nosuch.invalid", two, "/x"), {
+    message: "4 errors occurred:\n" +
+      `\t* Failed to join 127.0.0.1: dial tcp ${one}: connect: connection refused\n` +
+      "\t* Failed to resolve nosuch.invalid: lookup nosuch.invalid: no such host\n" +
+      `\t* Failed to join 127.0.0.1: dial tcp ${two}: connect: connection refused\n` +
+      "\t* Failed to resolve /x: empty node name provided\n\n",
+  });
+  assert.ok(
+    a.log.some((line) =>
+      line.startsWith("[WARN] memberlist: Failed to resolve nosuch.invalid")
+    ),
+  );
+});
+
+Deno.test("NodeDriver.join() succeeds when one address of several does", async () => {
+  using a = new Node("a");
+  using b = new Node("b");
+  assert.equal(await b.join(deadAddress(), `a/${a.address}`, a.address), 2);
+  assert.equal(await b.join(), 0);
+});
+
+Deno.test("NodeDriver.join() refuses after a leave", async () => {
+  using a = new Node("a");
+  using b = new Node("b");
+  await b.driver.leave();
+  await assert.rejects(b.join(a.address), {
+    message: "Serf can't Join after Leave or Shutdown",
+  });
+});
+
+Deno.test("NodeDriver detects a member that disappears", async () => {
+  using a = new Node("a");
+  using b = new Node("b");
+  using c = new Node("c");
+  await b.join(a.address);
+  await c.join(a.address);
+  await a.sees("a alive", "b alive", "c alive");
+  c.driver.shutdown();
+  await a.sees("a alive", "b alive", "c failed");
+  await b.sees("a alive", "b alive", "c failed");
+  await a.driver.forceLeave("c", { prune: false });
+  await b.sees("a alive", "b alive", "c left");
+});
+
+Deno.test("NodeDriver.setTags() reaches the others", async () => {
+  using a = new Node("a");
+  using b = new Node("b");
+  await b.join(a.address);
+  await b.driver.setTags(new Map([["role", "db"]]));
+  await until(
+    "the tag",
+    () => a.driver.members()[1]?.tags.get("role") === "db",
+  );
+  await assert.rejects(
+    b.driver.setTags(new Map([["x", "x".repeat(600)]])),
+    RangeError,
+  );
+});
+
+Deno.test("NodeDriver lets a listener make requests", async () => {
+  using a = new Node("a", {
+    onEvent: (event) => {
+      if (event.type !== "user" || event.name !== "ping") return;
+      a.driver.userEvent("pong", utf8Bytes(""), { coalesce: false });
+      assert.equal(a.events.at(-1), "user ping ", "no event inside an event");
+    },
+  });
+  a.driver.userEvent("ping", utf8Bytes(""), { coalesce: false });
+  assert.deepEqual(a.events, ["member-join a", "user ping ", "user pong "]);
+  await a.driver.leave();
+});
+
+Deno.test("NodeDriver survives garbage over UDP and keeps its probes going", async () => {
+  using a = new Node("a");
+  using b = new Node("b");
+  await b.join(a.address);
+  await a.sees("a alive", "b alive");
+  const socket = Deno.listenDatagram({
+    transport: "udp",
+    hostname: "127.0.0.1",
+    port: 0,
+  });
+  const to = {
+    ...a.driver.bound,
+    hostname: "127.0.0.1",
+    transport: "udp",
+  } as const;
+  try {
+    for (let round = 0; round < 200; round++) {
+      await Promise.all(
+        Array.from({ length: 100 }, (_, i) => {
+          const bytes = new Uint8Array((round * 7 + i) % 300);
+          crypto.getRandomValues(bytes);
+          bytes[0] = i;
+          return socket.send(bytes, to);
+        }),
+      );
+    }
+  } finally {
+    socket.close();
+  }
+  a.driver.userEvent("still", utf8Bytes("here"), { coalesce: false });
+  await until("the event", () => b.events.includes("user still here"));
+  assert.deepEqual(a.view, ["a alive", "b alive"]);
+  assert.deepEqual(b.view, ["a alive", "b alive"]);
+  assert.ok(a.log.some((line) => line.startsWith("[ERR] memberlist: ")));
+  assert.ok(a.log.length < 1_000, `${a.log.length} log lines`);
+});
+
+Deno.test("NodeDriver survives garbage and silence over TCP", async () => {
+  using a = new Node("a");
+  const { port } = a.driver.bound;
+  const open = await Promise.all(
+    Array.from(
+      { length: 50 },
+      () => Deno.connect({ hostname: "127.0.0.1", port }),
+    ),
+  );
+  try {
+    for (const [i, conn] of open.entries()) {
+      if (i % 5 === 0) continue;
+      const bytes = crypto.getRandomValues(new Uint8Array(i * 100));
+      await conn.write(bytes).catch(() => {});
+    }
+    using b = new Node("b");
+    assert.equal(await b.join(a.address), 1);
+    await until("no stream left", () => a.driver.streamCount === 0);
+  } finally {
+    for (const conn of open) conn.close();
+  }
+});
+
+Deno.test("NodeDriver.start() says why it cannot bind", () => {
+  using a = new Node("a");
+  const { port } = a.driver.bound;
+  assert.throws(() => new Node("b", { port }), {
+    name: "BindError",
+    message:
+      "Could not set up network transport: failed to obtain an address: " +
+      `Failed to start TCP listener on "127.0.0.1" port ${port}: ` +
+      `listen tcp 127.0.0.1:${port}: bind: address already in use`,
+  });
+});
+
+Deno.test("NodeDriver.start() gives TCP back when UDP cannot be bound", () => {
+  const socket = Deno.listenDatagram({
+    transport: "udp",
+    hostname: "127.0.0.1",
+    port: 0,
+  });
+  const { port } = socket.addr as Deno.NetAddr;
+  try {
+    assert.throws(() => new Node("a", { port }), (error) => {
+      assert.ok(error instanceof BindError);
+      assert.match(
+        error.message,
+        /Failed to start UDP listener on "127.0.0.1"/,
+      );
+      return true;
+    });
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+  } finally {
+    socket.close();
+  }
+});
+
+Deno.test("NodeDriver.start() leaves nothing open when a setting is refused", () => {
+  const start = () =>
+    NodeDriver.start({
+      bind: { host: "127.0.0.1", port: 0 },
+      config: { protocolVersion: 6, swim: { name: "a" } },
+      onEvent: () => {},
+      onLog: () => {},
+    });
+  assert.throws(start, {
+    name: "RangeError",
+    message: "Protocol version '6' too high. Must be in range: [2, 5]",
+  });
+});
+
+Deno.test("NodeDriver announces the address it is told to", () => {
+  using a = new Node("a", { advertise: { host: "10.0.0.1", port: 5 } });
+  assert.deepEqual(a.driver.advertised, { host: "10.0.0.1", port: 5 });
+  assert.equal(a.driver.localMember().ip, "10.0.0.1");
+  assert.equal(a.driver.localMember().port, 5);
+  using b = new Node("b", { advertise: { host: "9.9.9.9", port: 0 } });
+  assert.equal(b.driver.localMember().port, b.driver.bound.port);
+  const warning =
+    "[WARN] memberlist: Binding to public address without encryption!";
+  assert.ok(b.log.includes(warning));
+  assert.ok(!a.log.includes(warning));
+});
+
+Deno.test("NodeDriver.shutdown() ends what is under way and may be repeated", async () => {
+  const a = new Node("a");
+  using b = new Node("b");
+  await b.join(a.address);
+  await b.sees("a alive", "b alive");
+  const leaving = a.driver.leave();
+  a.driver.shutdown();
+  a.driver.shutdown();
+  await assert.rejects(leaving, { message: "Serf was shut down" });
+  assert.equal(a.driver.state, "shutdown");
+  await assert.rejects(a.driver.leave());
+});
