@@ -117,8 +117,7 @@ export class Claims {
     if (isSelf && core.isLeaving) return;
 
     const isAddressKnown = member !== undefined &&
-      (member.claimed === node ||
-        hasAddress(member.node, node, core.portOf(node.port)));
+      hasAddress(member.node, node, core.portOf(node.port));
     // Most alive messages repeat what we know; they end here.
     if (
       isAddressKnown && !isSelf && incarnation <= member.incarnation
@@ -211,7 +210,6 @@ export class Claims {
     const wasLive = member.isLive;
     const isMetaNew = !equalBytes(member.node.meta, node.meta);
     member.node = node;
-    member.claimed = claim.node;
     member.incarnation = claim.incarnation;
     if (member.state !== "alive") core.members.setState(member, "alive", nowMs);
     if (options.spread ?? true) {

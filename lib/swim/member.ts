@@ -93,11 +93,6 @@ export class Member implements MemberView {
   state: NodeStateName = "dead";
   incarnation = 0;
   stateChangedMs = Number.NEGATIVE_INFINITY;
-  /**
-   * The description in the last alive message that counted. Copies of a message
-   * decode to the same object, which shows that the address is the known one.
-   */
-  claimed: NodeDescriptor | undefined = undefined;
   suspicion: RunningSuspicion | undefined = undefined;
   /** Place in the probe order; kept by `Membership`. */
   place = -1;
