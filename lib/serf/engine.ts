@@ -359,8 +359,8 @@ export class SerfEngine {
     return {
       nodeMeta: () => this.#tags.meta,
       hasBroadcasts: () => !this.#queues.isEmpty,
-      takeBroadcasts: (overheadBytes, roomBytes) =>
-        this.#queues.take(overheadBytes, roomBytes, this.#roster.size),
+      takeBroadcasts: (overheadBytes, roomBytes, copies) =>
+        this.#queues.take(overheadBytes, roomBytes, this.#roster.size, copies),
       localState: () => this.#pushPulls.localState(),
       ackPayload: () => EMPTY_BYTES,
       refuseMember: () => undefined,

@@ -77,11 +77,14 @@ export class Queues {
     overheadBytes: number,
     roomBytes: number,
     members: number,
+    copies = 1,
   ): Uint8Array[] {
     const taken: Uint8Array[] = [];
     let freeBytes = roomBytes;
     for (const { queue } of this.#queues) {
-      for (const bytes of queue.take(overheadBytes, freeBytes, members)) {
+      for (
+        const bytes of queue.take(overheadBytes, freeBytes, members, copies)
+      ) {
         freeBytes -= bytes.length + overheadBytes;
         taken.push(bytes);
       }

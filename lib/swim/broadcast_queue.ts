@@ -93,16 +93,18 @@ export class BroadcastQueue {
   }
 
   /**
-   * Takes messages for one packet and counts one transmission of each.
+   * Takes messages for one packet and counts its transmissions.
    *
    * @param overheadBytes what each message costs on top of its own length
    * @param roomBytes how much all of them, overhead included, may take
    * @param members cluster size, for the transmission limit
+   * @param copies to how many members the packet goes
    */
   take(
     overheadBytes: number,
     roomBytes: number,
     members: number,
+    copies = 1,
   ): Uint8Array[] {
     if (this.#size === 0) return [];
     const limit = retransmitLimit(members, this.#options.retransmitMult);
@@ -121,11 +123,11 @@ export class BroadcastQueue {
         this.#size--;
         freeBytes -= entry.length + overheadBytes;
         taken.push(entry.bytes);
-        if (entry.transmits + 1 >= limit) {
+        entry.transmits += copies;
+        if (entry.transmits >= limit) {
           this.#forgetName(entry);
           this.#finish(entry);
         } else {
-          entry.transmits++;
           again.push(entry);
         }
       }

@@ -228,14 +228,24 @@ export class SwimCore {
     parts: readonly Uint8Array[],
     options: { readonly crc: boolean },
   ): void {
+    for (const bytes of this.pack(parts, options)) this.sendPacket(to, bytes);
+  }
+
+  /** Packets with these parts, all layers on, ready to be sent to anybody. */
+  pack(
+    parts: readonly Uint8Array[],
+    options: { readonly crc: boolean },
+  ): Uint8Array[] {
+    const packets: Uint8Array[] = [];
     for (let start = 0; start < parts.length; start += COMPOUND_PARTS_MAX) {
       const some = parts.slice(start, start + COMPOUND_PARTS_MAX);
       const [only] = some;
       const bytes = some.length === 1 && only !== undefined
         ? only
         : encodeCompound(some);
-      this.sendBytes(to, bytes, options);
+      packets.push(this.codec.seal(bytes, options));
     }
+    return packets;
   }
 
   sendBytes(
@@ -243,7 +253,11 @@ export class SwimCore {
     message: Uint8Array,
     options: { readonly crc: boolean },
   ): void {
-    const bytes = this.codec.seal(message, options);
+    this.sendPacket(to, this.codec.seal(message, options));
+  }
+
+  /** @param bytes with all layers on */
+  sendPacket(to: string, bytes: Uint8Array): void {
     this.counters.packetsOut++;
     this.counters.bytesOut += bytes.length;
     this.#outputs.push({ kind: "packet", to, bytes });
@@ -260,17 +274,20 @@ export class SwimCore {
   }
 
   /** Takes broadcasts, ours before those of the layer above, for one packet. */
-  takeBroadcasts(roomBytes: number): Uint8Array[] {
+  takeBroadcasts(roomBytes: number, copies = 1): Uint8Array[] {
     const taken = this.broadcasts.take(
       COMPOUND_PART_BYTES,
       roomBytes,
       this.members.size,
+      copies,
     );
     if (!this.host.hasBroadcasts()) return taken;
     let freeBytes = roomBytes;
     for (const bytes of taken) freeBytes -= bytes.length + COMPOUND_PART_BYTES;
     if (freeBytes <= COMPOUND_PART_BYTES) return taken;
-    taken.push(...this.host.takeBroadcasts(COMPOUND_PART_BYTES, freeBytes));
+    taken.push(
+      ...this.host.takeBroadcasts(COMPOUND_PART_BYTES, freeBytes, copies),
+    );
     return taken;
   }
 

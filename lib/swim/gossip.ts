@@ -1,6 +1,10 @@
 /**
  * The periodic sending of queued broadcasts to a few random members.
  *
+ * All targets of a round get the same packet, which is packed, compressed and
+ * sealed once. (memberlist packs one for each; while everything queued fits one
+ * packet, the two do the same.)
+ *
  * A round happens one interval after the last one, as in memberlist, but only
  * while something is queued: an idle node sets no gossip timer at all, and the
  * first broadcast after a quiet time leaves at once instead of waiting for the
@@ -48,10 +52,14 @@ export class Gossiper {
           (member.state === "dead" &&
             nowMs - member.stateChangedMs <= gossipToTheDeadMs)),
     );
-    for (const target of targets) {
-      const parts = core.takeBroadcasts(core.gossipRoomBytes);
-      if (parts.length === 0) return;
-      core.sendParts(target.address, parts, { crc: core.wantsCrc(target) });
+    if (targets.length === 0) return;
+    const parts = core.takeBroadcasts(core.gossipRoomBytes, targets.length);
+    if (parts.length === 0) return;
+    // All targets understand checksums, but for those of very old releases.
+    const crc = targets.every((target) => core.wantsCrc(target));
+    const packets = core.pack(parts, { crc });
+    for (const { address } of targets) {
+      for (const bytes of packets) core.sendPacket(address, bytes);
     }
   }
 }

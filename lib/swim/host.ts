@@ -16,12 +16,17 @@ export interface SwimHost {
 
   /**
    * User messages to be gossiped along, type byte included, each already counted
-   * as transmitted once.
+   * as transmitted `copies` times.
    *
    * @param overheadBytes what each message costs on top of its own length
    * @param roomBytes how much all of them, overhead included, may take
+   * @param copies to how many members the packet goes
    */
-  takeBroadcasts(overheadBytes: number, roomBytes: number): Uint8Array[];
+  takeBroadcasts(
+    overheadBytes: number,
+    roomBytes: number,
+    copies: number,
+  ): Uint8Array[];
 
   /** State of the layer above for a push/pull. */
   localState(isJoin: boolean): Uint8Array;

@@ -1,0 +1,569 @@
+/**
+ * A cluster of engines in virtual time: the driver that stands in for
+ * `lib/net`, a thousand times over.
+ *
+ * It feeds engines, performs what they ask, and keeps one timer per node; it
+ * knows nothing of the protocol. What is right or wrong is judged by observers
+ * (`views.ts`, `checkers.ts`), which see everything and change nothing, so that a
+ * run is the same with and without them.
+ */
+
+import { assert, defined, unreachable } from "../kit/assert.ts";
+import type { LogLevel } from "../kit/log.ts";
+import { Random } from "../kit/random.ts";
+import { type SerfConfig, serfConfig } from "../serf/config.ts";
+import { SerfEngine } from "../serf/engine.ts";
+import type { OperationResult, Output, SerfEvent } from "../serf/event.ts";
+import type { EngineSeeds } from "../swim/core.ts";
+import type { SwimConfig } from "../swim/config.ts";
+import { DescriptorPool } from "../swim/member.ts";
+import type { OperationId } from "../swim/output.ts";
+import { VirtualClock } from "./clock.ts";
+import {
+  type Action,
+  ALL_FAULTS,
+  type FaultCounts,
+  type FaultMask,
+  type Plan,
+} from "./faults.ts";
+import { deriveSeed, Fingerprint } from "./fingerprint.ts";
+import { type LinkProfile, Network } from "./network.ts";
+import { type NodeInput, type SimEvent, SimNode } from "./node.ts";
+import type { EngineFactory, SimEngine } from "./sim_engine.ts";
+import { Streams } from "./streams.ts";
+
+/** Changes to the configuration of every node. */
+export type SimSettings =
+  & Partial<Omit<SerfConfig, "swim">>
+  & { readonly swim?: Partial<SwimConfig> };
+
+export interface ClusterOptions {
+  /** Everything random in the run comes from it. */
+  readonly seed: number;
+  readonly link?: Partial<LinkProfile>;
+  /** Fault classes switched on; all of them unless told otherwise. */
+  readonly mask?: FaultMask;
+  readonly settings?: SimSettings;
+  /** Makes the engines; `SerfEngine` unless told otherwise. */
+  readonly makeEngine?: EngineFactory;
+}
+
+/** What happened to the process of a node. */
+export type Lifecycle =
+  | "started"
+  | "stopped"
+  | "paused"
+  | "resumed"
+  | "leaving";
+
+/** Sees what a run does. Must not touch engines or cluster. */
+export interface ClusterObserver {
+  onLifecycle?(node: SimNode, change: Lifecycle): void;
+  /** The network was cut or healed. */
+  onTopology?(): void;
+  onEvent?(node: SimNode, event: SerfEvent): void;
+  onLog?(node: SimNode, level: LogLevel, text: string): void;
+  onDone?(node: SimNode, result: OperationResult): void;
+  /** A node took one input, and everything it asked for was performed. */
+  onSettled?(node: SimNode): void;
+}
+
+/** Gossip port of every simulated node. */
+const PORT = 7_946;
+/** A node whose join reached nobody tries again after this, ms, as agents told to do. */
+const REJOIN_MS = 5_000;
+/** Timeouts of one node at one instant; more mean that it does not make progress. */
+const TIMEOUTS_AT_ONCE_MAX = 10_000;
+
+export class Cluster {
+  readonly clock = new VirtualClock<SimEvent>();
+  readonly network: Network;
+  readonly nodes: SimNode[] = [];
+  readonly fingerprint = new Fingerprint();
+  readonly observers: ClusterObserver[] = [];
+  /** Inputs handled so far. */
+  inputs = 0;
+
+  readonly #options: ClusterOptions;
+  readonly #streams: Streams;
+  readonly #pool = new DescriptorPool();
+  readonly #byAddress = new Map<string, SimNode>();
+  readonly #byName = new Map<string, SimNode>();
+  readonly #joins = new Map<
+    SimNode,
+    { operation: OperationId; via: readonly SimNode[] }
+  >();
+  readonly #leaves = new Map<SimNode, OperationId>();
+  #timeoutsAtOnce = 0;
+  #lastTimeout: { node: SimNode; atMs: number } | undefined;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.network = new Network({
+      seed: deriveSeed(options.seed, 0x4e45_54),
+      mask: options.mask ?? ALL_FAULTS,
+      ...(options.link === undefined ? {} : { profile: options.link }),
+    });
+    this.#streams = new Streams(
+      this.clock,
+      this.network,
+      (event) =>
+        this.#offer(
+          event,
+          event.toDialer ? event.connection.dialer : event.connection.acceptor,
+        ),
+    );
+  }
+
+  get nowMs(): number {
+    return this.clock.nowMs;
+  }
+
+  /** How often each fault happened so far. */
+  get faults(): FaultCounts {
+    return this.network.counts;
+  }
+
+  /** The configuration of a node; all nodes have the same but for the identity. */
+  configOf(node: SimNode): SerfConfig {
+    const { swim, ...settings } = this.#options.settings ?? {};
+    return serfConfig({
+      ...settings,
+      swim: {
+        // Both cost much and change nothing in what a run shows.
+        compression: false,
+        logLevel: "ERR",
+        ...swim,
+        name: node.name,
+        advertiseAddr: node.addr,
+        advertisePort: node.port,
+      },
+    });
+  }
+
+  // --- Nodes ----------------------------------------------------------------
+
+  /** Adds a node, which is down. Two nodes may claim one name. */
+  addNode(name: string): SimNode {
+    const index = this.nodes.length;
+    const addr = Uint8Array.of(
+      10,
+      (index + 1) >>> 16,
+      ((index + 1) >>> 8) & 255,
+      (index + 1) & 255,
+    );
+    const node = new SimNode(index, name, addr.join("."), addr, PORT);
+    this.nodes.push(node);
+    this.network.addNode();
+    this.#byAddress.set(node.address, node);
+    if (!this.#byName.has(name)) this.#byName.set(name, node);
+    return node;
+  }
+
+  /** Adds nodes with names of one length, `n0` and up. */
+  addNodes(count: number): SimNode[] {
+    const digits = String(count - 1).length;
+    return Array.from(
+      { length: count },
+      (_, i) => this.addNode(`n${String(i).padStart(digits, "0")}`),
+    );
+  }
+
+  /** The first node of that name. */
+  byName(name: string): SimNode | undefined {
+    return this.#byName.get(name);
+  }
+
+  node(index: number): SimNode {
+    return defined(this.nodes[index], `node ${index}`);
+  }
+
+  /** Starts a node that is down; it joins through others until it reached one. */
+  start(node: SimNode, via: readonly SimNode[] = []): void {
+    if (node.isUp) return;
+    node.life++;
+    node.isPaused = false;
+    node.isLeaving = false;
+    const make = this.#options.makeEngine ??
+      ((config, seeds) => new SerfEngine(config, seeds));
+    node.engine = make(this.configOf(node), this.#seedsOf(node));
+    this.#tell("started", node);
+    this.call(node, (engine, nowMs) => engine.start(nowMs));
+    if (via.length > 0) this.#join(node, via);
+  }
+
+  /** Ends the process at once; nothing is sent. */
+  crash(node: SimNode): void {
+    if (!node.isUp) return;
+    this.network.counts.crash++;
+    this.#stop(node);
+  }
+
+  /** Starts a crashed node again with an empty memory. */
+  restart(node: SimNode): void {
+    if (node.isUp) return;
+    this.network.counts.restart++;
+    this.start(node, this.nodes.filter((other) => other !== node));
+  }
+
+  pause(node: SimNode): void {
+    if (!node.isUp || node.isPaused) return;
+    this.network.counts.pause++;
+    node.isPaused = true;
+    this.#tell("paused", node);
+  }
+
+  /** Lets a paused node go on; it first takes in what arrived meanwhile. */
+  resume(node: SimNode): void {
+    if (!node.isUp || !node.isPaused) return;
+    node.isPaused = false;
+    this.#tell("resumed", node);
+    for (const input of node.takeInbox()) this.#offer(input, node);
+    this.#settle(node);
+  }
+
+  /** Leaves gracefully; the process ends when that is done. */
+  leave(node: SimNode): void {
+    if (!node.isServing) return;
+    node.isLeaving = true;
+    node.hasLeft = true;
+    this.#tell("leaving", node);
+    this.call(node, (engine, nowMs) => {
+      this.#leaves.set(node, engine.leave(nowMs));
+    });
+  }
+
+  /** Calls the engine of a node that is up, then performs what it asks for. */
+  call<T>(node: SimNode, use: (engine: SimEngine, nowMs: number) => T): T {
+    const engine = defined(node.engine, `engine of ${node.name}`);
+    const result = use(engine, this.nowMs);
+    this.#settle(node);
+    return result;
+  }
+
+  /** Cuts the network, see `Network.partition`. */
+  partition(groups: readonly number[]): void {
+    this.network.partition(groups);
+    for (const observer of this.observers) observer.onTopology?.();
+  }
+
+  block(from: SimNode, to: SimNode): void {
+    this.network.block(from.index, to.index);
+    for (const observer of this.observers) observer.onTopology?.();
+  }
+
+  heal(): void {
+    this.network.heal();
+    for (const observer of this.observers) observer.onTopology?.();
+  }
+
+  // --- Plans ----------------------------------------------------------------
+
+  /** Puts the steps of a plan into the clock. */
+  schedule(plan: Plan): void {
+    for (const { atMs, action } of plan) {
+      this.clock.at(atMs, { kind: "call", run: () => this.perform(action) });
+    }
+  }
+
+  /** Does one thing; what makes no sense at the moment is skipped. */
+  perform(action: Action): void {
+    switch (action.kind) {
+      case "start":
+        return this.start(
+          this.node(action.node),
+          action.via.map((index) => this.node(index)),
+        );
+      case "crash":
+        return this.crash(this.node(action.node));
+      case "restart":
+        return this.restart(this.node(action.node));
+      case "pause":
+        return this.pause(this.node(action.node));
+      case "resume":
+        return this.resume(this.node(action.node));
+      case "leave":
+        return this.leave(this.node(action.node));
+      case "partition":
+        return this.partition(action.groups);
+      case "block":
+        return this.block(this.node(action.from), this.node(action.to));
+      case "heal":
+        return this.heal();
+      case "noise":
+        return this.network.setNoise(action.isOn);
+      case "userEvent":
+      case "setTags":
+      case "forceLeave": {
+        const node = this.node(action.node);
+        if (node.isServing) {
+          this.call(node, (engine, nowMs) => this.#ask(engine, action, nowMs));
+        }
+        return;
+      }
+      default:
+        return unreachable(action);
+    }
+  }
+
+  #ask(
+    engine: SimEngine,
+    action: Extract<Action, { kind: "userEvent" | "setTags" | "forceLeave" }>,
+    nowMs: number,
+  ): void {
+    switch (action.kind) {
+      case "userEvent":
+        engine.userEvent(
+          action.name,
+          new Uint8Array(0),
+          { coalesce: false },
+          nowMs,
+        );
+        break;
+      case "setTags":
+        engine.setTags(action.tags, nowMs);
+        break;
+      case "forceLeave":
+        engine.forceLeave(this.node(action.target).name, {
+          prune: action.prune,
+        }, nowMs);
+        break;
+    }
+  }
+
+  // --- Running --------------------------------------------------------------
+
+  /**
+   * Runs until the condition holds, or up to an instant.
+   *
+   * @param isDone looked at after every input, so it must be cheap
+   * @returns whether it held; without a condition, false
+   */
+  runUntil(limitMs: number, isDone?: () => boolean): boolean {
+    if (isDone?.()) return true;
+    while (true) {
+      const event = this.clock.next(limitMs);
+      if (event === undefined) return false;
+      this.#handle(event);
+      if (isDone?.()) return true;
+    }
+  }
+
+  #handle(event: SimEvent): void {
+    switch (event.kind) {
+      case "packet":
+        return this.#offer(event, event.node);
+      case "timer":
+        return this.#onTimer(event.node);
+      case "stream":
+        return this.#streams.handle(event);
+      case "call":
+        return event.run();
+      default:
+        return unreachable(event);
+    }
+  }
+
+  /** Hands an input to a node, or keeps it for the end of its pause. */
+  #offer(input: NodeInput, node: SimNode): void {
+    const { engine } = node;
+    if (engine === undefined) return;
+    if (node.isPaused) {
+      node.keep(input);
+      return;
+    }
+    this.inputs++;
+    if (input.kind === "packet") {
+      node.traffic.packetsIn++;
+      node.traffic.bytesIn += input.bytes.length;
+      engine.handlePacket(input.from, input.bytes, this.nowMs);
+    } else if (!this.#streams.deliver(input, this.nowMs)) {
+      return;
+    }
+    this.#settle(node);
+  }
+
+  #onTimer(node: SimNode): void {
+    node.timer = undefined;
+    const { engine } = node;
+    // A paused node is given its timers when it resumes.
+    if (engine === undefined || node.isPaused) return;
+    const last = this.#lastTimeout;
+    if (last?.node === node && last.atMs === this.nowMs) {
+      this.#timeoutsAtOnce++;
+      assert(
+        this.#timeoutsAtOnce < TIMEOUTS_AT_ONCE_MAX,
+        `the deadline of ${node.name} moves past ${this.nowMs} ms`,
+      );
+    } else {
+      this.#timeoutsAtOnce = 0;
+      this.#lastTimeout = { node, atMs: this.nowMs };
+    }
+    this.inputs++;
+    engine.handleTimeout(this.nowMs);
+    this.#settle(node);
+  }
+
+  /** Performs what the engine asked for and sets the node's timer. */
+  #settle(node: SimNode): void {
+    const { engine } = node;
+    if (engine === undefined) return;
+    const outputs = engine.drain();
+    if (outputs.length > 0) {
+      this.fingerprint.addNumber(this.nowMs);
+      this.fingerprint.addWord(node.index);
+      for (const output of outputs) this.#perform(node, output);
+    }
+    this.#arm(node, engine.nextDeadlineMs());
+    for (const observer of this.observers) observer.onSettled?.(node);
+    if (engine.state === "shutdown") this.#stop(node);
+  }
+
+  #arm(node: SimNode, atMs: number | undefined): void {
+    const { timer } = node;
+    if (atMs === undefined) {
+      if (timer !== undefined) this.clock.cancel(timer);
+      node.timer = undefined;
+    } else if (timer === undefined) {
+      node.timer = this.clock.at(atMs, node.timerEvent);
+    } else if (timer.atMs !== atMs) {
+      this.clock.move(timer, atMs);
+    }
+  }
+
+  #perform(node: SimNode, output: Output): void {
+    const { fingerprint } = this;
+    switch (output.kind) {
+      case "packet":
+        fingerprint.addBytes(output.bytes);
+        return this.#sendPacket(node, output.to, output.bytes);
+      case "dial":
+        fingerprint.addText(output.to);
+        return this.#streams.dial(
+          node,
+          output.streamId,
+          this.#byAddress.get(output.to),
+        );
+      case "write":
+        fingerprint.addBytes(output.bytes);
+        return this.#streams.write(node, output.streamId, output.bytes);
+      case "close":
+        fingerprint.addWord(output.streamId);
+        return this.#streams.close(node, output.streamId);
+      case "log":
+        for (const observer of this.observers) {
+          observer.onLog?.(node, output.level, output.text);
+        }
+        return;
+      case "event":
+        this.#addEvent(output.event);
+        for (const observer of this.observers) {
+          observer.onEvent?.(node, output.event);
+        }
+        return;
+      case "done":
+        fingerprint.addWord(output.operation);
+        for (const observer of this.observers) observer.onDone?.(node, output);
+        return this.#onDone(node, output);
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #sendPacket(node: SimNode, to: string, bytes: Uint8Array): void {
+    node.traffic.packetsOut++;
+    node.traffic.bytesOut += bytes.length;
+    const target = this.#byAddress.get(to);
+    if (target === undefined) return;
+    const fate = this.network.packetFate(node.index, target.index);
+    if (fate.copies === 0) return;
+    const event: SimEvent = {
+      kind: "packet",
+      node: target,
+      from: node.address,
+      bytes,
+    };
+    this.clock.at(this.nowMs + fate.delayMs, event);
+    if (fate.copies === 2) {
+      this.clock.at(this.nowMs + fate.secondDelayMs, event);
+    }
+  }
+
+  #addEvent(event: SerfEvent): void {
+    const { fingerprint } = this;
+    fingerprint.addText(event.type);
+    if (event.type === "user") {
+      fingerprint.addText(event.name);
+      fingerprint.addNumber(Number(event.ltime));
+    } else {
+      for (const member of event.members) fingerprint.addText(member.name);
+    }
+  }
+
+  #onDone(node: SimNode, result: OperationResult): void {
+    const join = this.#joins.get(node);
+    if (join?.operation === result.operation) {
+      this.#joins.delete(node);
+      if ((result.contacted ?? 0) === 0) this.#joinLater(node, join.via);
+    }
+    if (this.#leaves.get(node) === result.operation) {
+      this.#leaves.delete(node);
+      // Not at once: the engine is still being drained.
+      const { life } = node;
+      this.clock.at(this.nowMs, {
+        kind: "call",
+        run: () => {
+          if (node.life === life && node.isUp) this.#stop(node);
+        },
+      });
+    }
+  }
+
+  #join(node: SimNode, via: readonly SimNode[]): void {
+    const targets = via.map((other) => ({ address: other.address }));
+    this.call(node, (engine, nowMs) => {
+      const operation = engine.join(targets, { ignoreOld: true }, nowMs);
+      this.#joins.set(node, { operation, via });
+    });
+  }
+
+  #joinLater(node: SimNode, via: readonly SimNode[]): void {
+    const { life } = node;
+    this.clock.at(this.nowMs + REJOIN_MS, {
+      kind: "call",
+      run: () => {
+        if (node.life !== life) return;
+        if (node.isPaused) this.#joinLater(node, via);
+        else if (node.isServing) this.#join(node, via);
+      },
+    });
+  }
+
+  #stop(node: SimNode): void {
+    this.#joins.delete(node);
+    this.#leaves.delete(node);
+    if (node.timer !== undefined) this.clock.cancel(node.timer);
+    node.timer = undefined;
+    node.takeInbox();
+    this.#streams.crash(node);
+    node.engine = undefined;
+    node.isPaused = false;
+    this.#tell("stopped", node);
+  }
+
+  #tell(change: Lifecycle, node: SimNode): void {
+    this.fingerprint.addText(change);
+    for (const observer of this.observers) observer.onLifecycle?.(node, change);
+  }
+
+  /** What the engine of the present life of a node draws from. */
+  #seedsOf(node: SimNode): EngineSeeds {
+    const { seed } = this.#options;
+    const nonces = new Random(deriveSeed(seed, node.index, node.life, 1));
+    return {
+      random: new Random(deriveSeed(seed, node.index, node.life)),
+      nextNonce: () => nonces.fill(new Uint8Array(12)),
+      internNode: (descriptor, port) => this.#pool.intern(descriptor, port),
+    };
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * One simulated node: its identity, which outlives crashes, and the engine of
+ * its present life.
+ *
+ *             start                    crash, or left and exited
+ *     down -----------> up ------------------------------------------> down
+ *                       | ^
+ *                 pause | | resume: what arrived is handed over, in order
+ *                       v |
+ *                      paused
+ *
+ * A paused node is a stopped process on a healthy machine: the kernel goes on
+ * taking connections and keeps a limited number of packets.
+ */
+
+import type { Deadline } from "../kit/deadlines.ts";
+import type { StreamId } from "../swim/output.ts";
+import type { SimEngine } from "./sim_engine.ts";
+import type { Connection, StreamEvent } from "./streams.ts";
+
+/** A packet on its way. */
+export interface PacketEvent {
+  readonly kind: "packet";
+  readonly node: SimNode;
+  readonly from: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A node's one timer. */
+export interface TimerEvent {
+  readonly kind: "timer";
+  readonly node: SimNode;
+}
+
+/** Anything else: steps of a plan, joins tried again. */
+export interface CallEvent {
+  readonly kind: "call";
+  readonly run: () => void;
+}
+
+/** Everything that waits in the virtual clock. */
+export type SimEvent = PacketEvent | TimerEvent | StreamEvent | CallEvent;
+
+/** What can wait for a paused node. */
+export type NodeInput = PacketEvent | StreamEvent;
+
+/** What a node sent and received since the run began, all its lives together. */
+export interface Traffic {
+  packetsOut: number;
+  bytesOut: number;
+  packetsIn: number;
+  bytesIn: number;
+  streamsOut: number;
+  streamBytesOut: number;
+}
+
+/** Packets that the kernel keeps for a paused process. */
+const INBOX_PACKETS_MAX = 256;
+
+export class SimNode {
+  readonly traffic: Traffic = {
+    packetsOut: 0,
+    bytesOut: 0,
+    packetsIn: 0,
+    bytesIn: 0,
+    streamsOut: 0,
+    streamBytesOut: 0,
+  };
+  /** `undefined` while the node is down. */
+  engine: SimEngine | undefined;
+  /** Number of starts so far; tells this life from earlier ones. */
+  life = 0;
+  isPaused = false;
+  /** Whether this life ends with a graceful leave. */
+  isLeaving = false;
+  /** Whether any life ended so. */
+  hasLeft = false;
+  timer: Deadline<SimEvent> | undefined;
+  readonly timerEvent: TimerEvent = { kind: "timer", node: this };
+  /** Streams of the present engine, by its numbers. */
+  readonly streams = new Map<StreamId, Connection>();
+  /** The same, with those that the engine has not been told of yet. */
+  readonly connections = new Set<Connection>();
+  /** What arrived during a pause, in order. */
+  #inbox: NodeInput[] = [];
+  #inboxPackets = 0;
+
+  constructor(
+    readonly index: number,
+    readonly name: string,
+    readonly ip: string,
+    readonly addr: Uint8Array,
+    readonly port: number,
+  ) {}
+
+  /** `ip:port`. */
+  get address(): string {
+    return `${this.ip}:${this.port}`;
+  }
+
+  get isUp(): boolean {
+    return this.engine !== undefined;
+  }
+
+  /** Up, and neither paused nor on its way out. */
+  get isServing(): boolean {
+    return this.engine !== undefined && !this.isPaused && !this.isLeaving;
+  }
+
+  /** Keeps an input for later; packets beyond the kernel's buffer are lost. */
+  keep(input: NodeInput): void {
+    if (input.kind === "packet") {
+      if (this.#inboxPackets >= INBOX_PACKETS_MAX) return;
+      this.#inboxPackets++;
+    }
+    this.#inbox.push(input);
+  }
+
+  /** Hands over and forgets what arrived during the pause. */
+  takeInbox(): NodeInput[] {
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    this.#inboxPackets = 0;
+    return inbox;
+  }
+}

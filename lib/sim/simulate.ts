@@ -1,0 +1,126 @@
+/**
+ * One simulated run as a pure function: seed and plan in, report out.
+ *
+ *     start all ... plan with faults ... | calm: no faults, convergence demanded
+ *
+ * A run fails when a rule of `checkers.ts` is broken at any time, or when the
+ * calm does not bring agreement within the time that the configuration allows.
+ */
+
+import { convergenceMs } from "./bounds.ts";
+import { Checkers, type Violation } from "./checkers.ts";
+import { Cluster, type SimSettings } from "./cluster.ts";
+import type { FaultCounts, FaultMask, Plan } from "./faults.ts";
+import type { LinkProfile } from "./network.ts";
+import type { EngineFactory } from "./sim_engine.ts";
+import { disagreements } from "./agreement.ts";
+import { Views } from "./views.ts";
+
+export interface SimulationOptions {
+  /** The whole run is a function of it and of the other options. */
+  readonly seed: number;
+  readonly nodes: number;
+  readonly plan: Plan;
+  /** End of the plan, virtual ms. */
+  readonly untilMs: number;
+  /** Whether agreement is demanded after the plan. */
+  readonly demandsAgreement: boolean;
+  readonly link?: Partial<LinkProfile>;
+  readonly mask?: FaultMask;
+  readonly settings?: SimSettings;
+  readonly makeEngine?: EngineFactory;
+}
+
+export interface SimulationReport {
+  readonly seed: number;
+  /** Equal for two runs that did the same. */
+  readonly hash: string;
+  readonly virtualMs: number;
+  /** Packets, stream events and timeouts that engines were given. */
+  readonly inputs: number;
+  readonly violations: readonly Violation[];
+  /** From the end of the plan to agreement, ms; `undefined` when not demanded or not reached. */
+  readonly agreedAfterMs: number | undefined;
+  /** How often a live, reachable node was called failed. */
+  readonly falseFailures: number;
+  /** Faults that really happened. */
+  readonly faults: Readonly<FaultCounts>;
+  /** Sent by all nodes together. */
+  readonly packets: number;
+  readonly packetBytes: number;
+}
+
+/** Time between looks at whether everything agrees, ms. */
+const LOOK_EVERY_MS = 500;
+
+export function simulate(options: SimulationOptions): SimulationReport {
+  const { seed, nodes, plan, untilMs, demandsAgreement, ...rest } = options;
+  const cluster = new Cluster({ seed, ...rest });
+  cluster.addNodes(nodes);
+  const views = new Views(cluster);
+  const checkers = new Checkers(cluster);
+  cluster.schedule(plan);
+  cluster.runUntil(untilMs);
+  const agreedAfterMs = demandsAgreement
+    ? agree(cluster, views, checkers)
+    : undefined;
+
+  let packets = 0;
+  let packetBytes = 0;
+  for (const { traffic } of cluster.nodes) {
+    packets += traffic.packetsOut;
+    packetBytes += traffic.bytesOut;
+  }
+  return {
+    seed,
+    hash: cluster.fingerprint.text(),
+    virtualMs: cluster.nowMs,
+    inputs: cluster.inputs,
+    violations: checkers.violations,
+    agreedAfterMs,
+    falseFailures: views.falseFailureCount,
+    faults: { ...cluster.faults },
+    packets,
+    packetBytes,
+  };
+}
+
+/**
+ * Runs on without faults until everybody agrees.
+ *
+ * @returns how long that took, ms; `undefined`, and a violation, when it took
+ * longer than allowed
+ */
+function agree(
+  cluster: Cluster,
+  views: Views,
+  checkers: Checkers,
+): number | undefined {
+  const startMs = cluster.nowMs;
+  const limitMs = startMs +
+    convergenceMs(cluster.configOf(cluster.node(0)), cluster.nodes.length);
+  while (cluster.nowMs < limitMs) {
+    cluster.runUntil(limitMs, () => views.wrong === 0);
+    if (views.wrong === 0 && disagreements(cluster, 1).length === 0) {
+      return cluster.nowMs - startMs;
+    }
+    cluster.runUntil(Math.min(cluster.nowMs + LOOK_EVERY_MS, limitMs));
+  }
+  const texts = [...views.describeWrong(3), ...disagreements(cluster, 3)];
+  checkers.report(
+    "agreement",
+    `no agreement within ${limitMs - startMs} ms: ${texts.join("; ")}`,
+  );
+  return undefined;
+}
+
+/** A plan that starts all nodes, evenly over a time, each joining through the first. */
+export function startPlan(
+  nodes: number,
+  options: { readonly overMs: number },
+): Plan {
+  return Array.from({ length: nodes }, (_, node) => ({
+    atMs: node * options.overMs / nodes,
+    action: { kind: "start" as const, node, via: node === 0 ? [] : [0] },
+  }));
+}
