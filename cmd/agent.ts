@@ -168,11 +168,7 @@ async function runAgent(
       const isJoined = await joinAtStart(agent, settings.startJoin, console);
       if (!isJoined) return 1;
     }
-    console.say("");
-    console.say("Log data will now stream in as it occurs:");
-    console.say("");
-    log.open();
-    return await runUntilEnd(agent, console);
+    return await runUntilEnd(agent, log, console);
   } finally {
     await agent.shutdown();
   }
@@ -196,10 +192,16 @@ async function joinAtStart(
 
 async function runUntilEnd(
   agent: Agent,
+  log: AgentLog,
   console: AgentConsole,
 ): Promise<number> {
+  // Before the text that tells people, and scripts, that the agent is up.
   const signals = new ProcessSignals();
   try {
+    console.say("");
+    console.say("Log data will now stream in as it occurs:");
+    console.say("");
+    log.open();
     return await awaitEnd(agent, signals, {
       say: (message) => console.say(message),
     });

@@ -16,11 +16,23 @@ import { encodeMessage } from "../wire/message_codec.ts";
 import type { Alive, Dead, NodeDescriptor, Suspect } from "../wire/messages.ts";
 import { META_BYTES_MAX } from "./config.ts";
 import type { SwimCore } from "./core.ts";
-import { type Descriptor, Member, precedence } from "./member.ts";
+import {
+  type Descriptor,
+  Member,
+  precedence,
+  type RunningSuspicion,
+} from "./member.ts";
 import { Suspicion, suspicionTimeoutMs } from "./suspicion.ts";
+import type { Timer } from "./timer.ts";
 
 /** Longest name that we take in. A longer one could hardly be gossiped. */
 const NAME_LENGTH_MAX = 512;
+/**
+ * How often a doubtful suspect is asked before it is called dead, one probe
+ * timeout apart: with a fifth of all packets lost, all but one in 160 hear the
+ * answer.
+ */
+const LAST_ASKS = 5;
 /** Protocol versions in an alive message. */
 const VSN_BYTES = 6;
 
@@ -101,6 +113,20 @@ export class Claims {
     });
     this.#endSuspicion(self);
     if (!self.isLive) core.members.setState(self, "alive", nowMs);
+  }
+
+  /**
+   * Somebody still passes on an accusation that we have refuted: shows the proof
+   * to whom it came from, who seems to have missed it.
+   */
+  #answerStaleClaim(claim: Suspect | Dead, from: string | undefined): void {
+    const core = this.#core;
+    const { self } = core;
+    const isOurs = core.isSelf(claim.node) && !core.isLeaving;
+    if (self === undefined || from === undefined || !isOurs) return;
+    const { node, incarnation } = self;
+    const bytes = encodeMessage({ kind: "alive", incarnation, node });
+    core.sendBytes(from, bytes, { crc: false });
   }
 
   // --- Alive ----------------------------------------------------------------
@@ -250,12 +276,14 @@ export class Claims {
 
   // --- Suspect --------------------------------------------------------------
 
-  suspect(claim: Suspect, nowMs: number): void {
+  /** @param from where the packet with the claim came from, if it was one */
+  suspect(claim: Suspect, nowMs: number, from?: string): void {
     const core = this.#core;
     const member = core.members.get(claim.node);
     if (member === undefined) return;
     switch (precedence(member, claim)) {
       case "ignore":
+        this.#answerStaleClaim(claim, from);
         return;
       case "confirm":
         this.#confirmSuspicion(member, claim, nowMs);
@@ -273,6 +301,8 @@ export class Claims {
   #becomeSuspect(member: Member, claim: Suspect, nowMs: number): void {
     const core = this.#core;
     const { profile } = core.config;
+    // One about an older incarnation is void: the member has refuted it since.
+    this.#endSuspicion(member);
     core.broadcasts.queueNamed(member.name, encodeOnce(claim));
     member.incarnation = claim.incarnation;
     core.members.setState(member, "suspect", nowMs);
@@ -292,11 +322,10 @@ export class Claims {
       nowMs,
       claim.from,
     );
-    const row = core.deadlines.add(suspicion.deadlineMs(nowMs), {
-      kind: "suspicion",
-      member,
-    });
-    member.suspicion = { suspicion, row };
+    const timer: Timer = { kind: "suspicion", member };
+    const row = core.deadlines.add(nowMs, timer);
+    member.suspicion = { suspicion, row, asks: 0, lastAskMs: nowMs };
+    core.deadlines.move(row, this.#nextStepMs(member.suspicion, nowMs));
   }
 
   #confirmSuspicion(member: Member, claim: Suspect, nowMs: number): void {
@@ -304,17 +333,58 @@ export class Claims {
     const running = member.suspicion;
     if (running === undefined || !running.suspicion.confirm(claim.from)) return;
     core.broadcasts.queueNamed(member.name, encodeOnce(claim));
-    core.deadlines.move(running.row, running.suspicion.deadlineMs(nowMs));
+    core.deadlines.move(running.row, this.#nextStepMs(running, nowMs));
   }
 
-  /** A suspicion ran out without a refutation. */
-  suspicionExpired(member: Member, nowMs: number): void {
+  /**
+   * A suspicion is about to run out, or has run out.
+   *
+   * When too few others have accused the member, it may well have refuted and we
+   * have missed it. It is then asked a few times before the end. (memberlist does
+   * not: who misses a refutation calls a live member dead. With all confirmations
+   * in, the member is not asked, so that a real failure does not make everybody
+   * ask.)
+   *
+   * @returns whether the member is to be asked now; its answer refutes
+   */
+  suspicionDue(member: Member, nowMs: number): boolean {
     const core = this.#core;
     const running = member.suspicion;
-    if (running === undefined || member.state !== "suspect") return;
+    if (running === undefined || member.state !== "suspect") return false;
+    const isAsked = isDoubtful(running.suspicion) && running.asks < LAST_ASKS;
+    if (!isAsked && this.#nextStepMs(running, nowMs) <= nowMs) {
+      this.#suspicionExpired(member, running.suspicion, nowMs);
+      return false;
+    }
+    if (isAsked) {
+      running.asks++;
+      running.lastAskMs = nowMs;
+    }
+    const timer: Timer = { kind: "suspicion", member };
+    running.row = core.deadlines.add(this.#nextStepMs(running, nowMs), timer);
+    return isAsked;
+  }
+
+  /** When to ask the member next or, after the last time, to call it dead. */
+  #nextStepMs(running: RunningSuspicion, nowMs: number): number {
+    const { suspicion, asks, lastAskMs } = running;
+    const { probeTimeoutMs } = this.#core.config.profile;
+    const deadlineMs = suspicion.deadlineMs(nowMs);
+    if (!isDoubtful(suspicion)) return Math.max(deadlineMs, nowMs);
+    const earliestMs = asks === 0 ? nowMs : lastAskMs + probeTimeoutMs;
+    const asksLeft = LAST_ASKS - asks;
+    return Math.max(deadlineMs - asksLeft * probeTimeoutMs, earliestMs);
+  }
+
+  #suspicionExpired(
+    member: Member,
+    suspicion: Suspicion,
+    nowMs: number,
+  ): void {
+    const core = this.#core;
     core.log(
       "INFO",
-      `Marking ${member.name} as failed, suspect timeout reached (${running.suspicion.confirmations} peer confirmations)`,
+      `Marking ${member.name} as failed, suspect timeout reached (${suspicion.confirmations} peer confirmations)`,
     );
     this.#becomeDead({
       kind: "dead",
@@ -332,10 +402,15 @@ export class Claims {
 
   // --- Dead -----------------------------------------------------------------
 
-  dead(claim: Dead, nowMs: number): void {
+  /** @param from where the packet with the claim came from, if it was one */
+  dead(claim: Dead, nowMs: number, from?: string): void {
     const core = this.#core;
     const member = core.members.get(claim.node);
-    if (member === undefined || precedence(member, claim) === "ignore") return;
+    if (member === undefined) return;
+    if (precedence(member, claim) === "ignore") {
+      this.#answerStaleClaim(claim, from);
+      return;
+    }
     if (core.isSelf(claim.node) && !core.isLeaving) {
       core.log("WARN", `Refuting a dead message (from: ${claim.from})`);
       this.#refute(claim.incarnation, nowMs);
@@ -355,6 +430,12 @@ export class Claims {
     core.members.setState(member, state, nowMs);
     core.emitEvent({ type: "memberLeave", member });
   }
+}
+
+/** Whether fewer others than expected have accused the member. */
+function isDoubtful(suspicion: Suspicion): boolean {
+  const { expected, confirmations } = suspicion;
+  return expected === 0 || confirmations < expected;
 }
 
 /** Numbers of the states in memberlist's log lines. */

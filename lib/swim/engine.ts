@@ -293,11 +293,11 @@ export class SwimEngine {
       case "nack":
         return this.#prober.nack(message, from);
       case "suspect":
-        return this.#claims.suspect(message, nowMs);
+        return this.#claims.suspect(message, nowMs, from);
       case "alive":
         return this.#claims.alive(message, nowMs);
       case "dead":
-        return this.#claims.dead(message, nowMs);
+        return this.#claims.dead(message, nowMs, from);
       case "user":
         return this.#core.emitEvent({
           type: "userMessage",
@@ -323,7 +323,10 @@ export class SwimEngine {
       case "pushPull":
         return this.#streams.pushPullTick(nowMs);
       case "suspicion":
-        return this.#claims.suspicionExpired(timer.member, nowMs);
+        if (this.#claims.suspicionDue(timer.member, nowMs)) {
+          this.#prober.askSuspect(timer.member);
+        }
+        return;
       case "stream":
         return this.#streams.timedOut(timer.streamId, nowMs);
       case "joinLead":

@@ -85,7 +85,10 @@ export class DescriptorPool {
 /** A running suspicion and its row in the deadline table. */
 export interface RunningSuspicion {
   readonly suspicion: Suspicion;
-  readonly row: Deadline<Timer>;
+  row: Deadline<Timer>;
+  /** How often the member was asked to refute, and when it was last. */
+  asks: number;
+  lastAskMs: number;
 }
 
 /** One row of the member table. Change `state` through `Membership` only. */
@@ -135,7 +138,7 @@ export type Verdict = "apply" | "confirm" | "ignore";
  * | suspect        | ignore | confirm | apply  | ours                    |
  * | dead, left     | ignore | ignore  | ignore | ours                    |
  * | alive          | apply  | apply   | apply  | newer                   |
- * | suspect        | apply  | confirm | apply  | newer                   |
+ * | suspect        | apply  | apply   | apply  | newer                   |
  * | dead, left     | apply  | ignore  | ignore | newer                   |
  */
 export function precedence(
@@ -150,6 +153,7 @@ export function precedence(
     return claim.incarnation > held.incarnation ? "apply" : "ignore";
   }
   if (held.state === "dead" || held.state === "left") return "ignore";
-  if (claim.kind === "suspect" && held.state === "suspect") return "confirm";
-  return "apply";
+  const isSameSuspicion = claim.kind === "suspect" &&
+    held.state === "suspect" && claim.incarnation === held.incarnation;
+  return isSameSuspicion ? "confirm" : "apply";
 }

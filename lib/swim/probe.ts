@@ -156,6 +156,19 @@ export class Prober {
       core.sendWithBroadcasts(target.address, ping);
       return;
     }
+    this.#sendAccused(target, ping);
+  }
+
+  /** Tells a member that we suspect it, outside of any round; no ack is awaited. */
+  askSuspect(target: Member): void {
+    this.#sendAccused(
+      target,
+      this.#makePing(target.name, this.#core.nextSeqNo()),
+    );
+  }
+
+  #sendAccused(target: Member, ping: Ping): void {
+    const core = this.#core;
     const suspect = encodeMessage({
       kind: "suspect",
       incarnation: target.incarnation,

@@ -268,6 +268,63 @@ Deno.test("missing acks and nacks make us slower", () => {
   assert.ok(a.engine.healthScore > 1, `${a.engine.healthScore}`);
 });
 
+Deno.test("who missed a refutation asks before it calls a member dead", () => {
+  const arena = new Arena();
+  const [a, b] = arena.cluster(["a", "b", "c", "d", "e", "f"]) as [Node, Node];
+  const alone = (isAlone: boolean) => {
+    arena.block = ({ from, to }) =>
+      isAlone && (from === a.address || to === a.address);
+  };
+  arena.runUntil(() => a.engine.queueDepth === 0, 10_000);
+  // Everybody but a hears that b refutes.
+  alone(true);
+  feed(arena, b, { kind: "suspect", incarnation: 1, node: "b", from: "c" });
+  arena.advance(700);
+  assert.equal(b.engine.local?.incarnation, 2);
+  alone(false);
+  feed(arena, a, { kind: "suspect", incarnation: 1, node: "b", from: "c" });
+  arena.block = ({ from, to, kind }) =>
+    kind === "stream" || (from !== b.address && to === a.address);
+  arena.runUntil(() => a.stateOf("b") === "alive", 24_000);
+  assert.ok(!a.story.includes("memberLeave b"));
+});
+
+Deno.test("a suspicion of a newer incarnation starts anew", () => {
+  const arena = new Arena();
+  const [a] = arena.cluster(["a", "b", "c", "d", "e", "f"]) as [Node];
+  arena.block = () => true;
+  const suspect = (incarnation: number, from: string) =>
+    feed(arena, a, { kind: "suspect", incarnation, node: "b", from });
+  suspect(1, "c");
+  arena.advance(suspicionTimeoutMs(4, 6, 1_000) + 500);
+  suspect(2, "d");
+  suspect(2, "e");
+  suspect(2, "f");
+  assert.equal(a.stateOf("b"), "suspect", "old accusers do not count");
+  arena.advance(suspicionTimeoutMs(4, 6, 1_000) - 1);
+  assert.equal(a.stateOf("b"), "suspect");
+  arena.advance(2);
+  assert.equal(a.stateOf("b"), "dead");
+});
+
+Deno.test("who passes on a refuted accusation is shown the proof", () => {
+  const arena = new Arena();
+  const [a, b] = arena.cluster(["a", "b"]) as [Node, Node];
+  feed(arena, b, { kind: "suspect", incarnation: 1, node: "b", from: "x" });
+  arena.runUntil(() => a.engine.member("b")?.incarnation === 2, 5_000);
+  arena.runUntil(() => b.engine.queueDepth === 0, 5_000);
+  b.engine.handlePacket(
+    "10.9.9.9:7946",
+    encodeMessage({ kind: "dead", incarnation: 1, node: "b", from: "x" }),
+    arena.nowMs,
+  );
+  const [packet] = b.engine.drain().filter((output) =>
+    output.kind === "packet"
+  );
+  assert.equal(packet?.to, "10.9.9.9:7946");
+  assert.equal(packet.bytes[0], MessageType.alive);
+});
+
 Deno.test("a suspected member refutes with a higher incarnation", () => {
   const arena = new Arena();
   const [a, b] = arena.cluster(["a", "b", "c"]) as [Node, Node];

@@ -122,7 +122,7 @@ Deno.test("precedence() gives the whole table", () => {
       },
       suspect: {
         alive: ["ignore", "ignore", "apply"],
-        suspect: ["ignore", "confirm", "confirm"],
+        suspect: ["ignore", "confirm", "apply"],
         dead: ["ignore", "apply", "apply"],
       },
       dead: {
