@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import {
+  ALL_FAULTS,
+  type FaultClass,
+  type FaultMask,
+} from "../../lib/sim/faults.ts";
+import { type LinkProfile, Network } from "../../lib/sim/network.ts";
+
+function network(
+  profile: Partial<LinkProfile>,
+  mask: FaultMask = ALL_FAULTS,
+): Network {
+  const made = new Network({ seed: 7, profile, mask });
+  for (let i = 0; i < 4; i++) made.addNode();
+  return made;
+}
+
+/** Fates of many packets from node 0 to node 1, copied. */
+function fates(from: Network, count = 10_000) {
+  return Array.from({ length: count }, () => ({ ...from.packetFate(0, 1) }));
+}
+
+function without(fault: FaultClass): FaultMask {
+  return new Set([...ALL_FAULTS].filter((other) => other !== fault));
+}
+
+Deno.test("packetFate() delays every packet of a calm network within its limits", () => {
+  for (
+    const { copies, delayMs } of fates(network({ tailChance: 0.1, tailMs: 20 }))
+  ) {
+    assert.equal(copies, 1);
+    assert.ok(delayMs >= 0.25 && delayMs < 0.25 + 0.5 + 20);
+  }
+});
+
+Deno.test("packetFate() loses and doubles packets as often as told, and counts them", () => {
+  const noisy = network({ loss: 0.2, duplication: 0.1 });
+  const all = fates(noisy);
+  const lost = all.filter(({ copies }) => copies === 0).length;
+  const doubled = all.filter(({ copies }) => copies === 2).length;
+  assert.ok(lost > 1_800 && lost < 2_200, `${lost} lost`);
+  assert.ok(doubled > 700 && doubled < 900, `${doubled} doubled`);
+  assert.equal(noisy.counts.loss, lost);
+  assert.equal(noisy.counts.duplication, doubled);
+});
+
+Deno.test("packetFate() holds packets back long enough to be overtaken", () => {
+  const noisy = network({ reordering: 0.5, reorderMs: 100 });
+  const late = fates(noisy).filter(({ delayMs }) => delayMs > 10.75).length;
+  assert.ok(late > 4_000, `${late} late`);
+  assert.ok(noisy.counts.reordering >= late);
+});
+
+Deno.test("a class that is switched off changes nothing but itself", () => {
+  const noise = { loss: 0.2, duplication: 0.2, reordering: 0.2 };
+  const all = fates(network(noise), 1_000);
+  const lossless = fates(network(noise, without("loss")), 1_000);
+  for (const [i, fate] of all.entries()) {
+    if (fate.copies !== 0) assert.deepEqual(lossless[i], fate);
+  }
+  assert.ok(lossless.every(({ copies }) => copies > 0));
+  assert.ok(all.some(({ copies }) => copies === 0));
+});
+
+Deno.test("setNoise() ends and restores loss without moving later draws", () => {
+  const steady = network({ loss: 0.3 });
+  const switched = network({ loss: 0.3 });
+  const expected = fates(steady, 200).slice(100);
+  switched.setNoise(false);
+  assert.ok(fates(switched, 100).every(({ copies }) => copies === 1));
+  switched.setNoise(true);
+  assert.deepEqual(
+    fates(switched, 100).map(({ copies }) => copies),
+    expected.map(({ copies }) => copies),
+  );
+});
+
+Deno.test("partition() cuts between groups in both directions, heal() ends it", () => {
+  const cut = network({});
+  cut.partition([0, 1, 0, 1]);
+  assert.equal(cut.packetFate(0, 1).copies, 0);
+  assert.equal(cut.packetFate(1, 0).copies, 0);
+  assert.equal(cut.packetFate(0, 2).copies, 1);
+  assert.equal(cut.streamDelayMs(0, 1), undefined);
+  assert.equal(cut.counts.partition, 3);
+  cut.heal();
+  assert.equal(cut.packetFate(0, 1).copies, 1);
+});
+
+Deno.test("block() cuts one direction only", () => {
+  const cut = network({});
+  cut.block(0, 1);
+  assert.equal(cut.packetFate(0, 1).copies, 0);
+  assert.equal(cut.packetFate(1, 0).copies, 1);
+  assert.equal(cut.isCut(0, 1), true);
+  assert.equal(cut.isCut(1, 0), false);
+  assert.equal(cut.counts.oneWay, 1);
+});
+
+Deno.test("streamDelayMs() sends lost pieces again, later each time", () => {
+  const noisy = network({ loss: 0.5, tailChance: 0 });
+  const delays = Array.from(
+    { length: 10_000 },
+    () => noisy.streamDelayMs(0, 1),
+  );
+  const share = (atLeast: number, below: number) =>
+    delays.filter((ms) => ms !== undefined && ms >= atLeast && ms < below)
+      .length / delays.length;
+  assert.ok(Math.abs(share(0, 1) - 1 / 2) < 0.02);
+  assert.ok(Math.abs(share(200, 201) - 1 / 4) < 0.02);
+  assert.ok(Math.abs(share(600, 601) - 1 / 8) < 0.02);
+});
+
+Deno.test("chunkBytes() splits only when told to, into pieces of at least one byte", () => {
+  assert.equal(network({}).chunkBytes(0, 5_000), 5_000);
+  const split = network({ chunkBytesMax: 10 });
+  for (let i = 0; i < 1_000; i++) {
+    const bytes = split.chunkBytes(0, 7);
+    assert.ok(bytes >= 1 && bytes <= 7);
+  }
+});
