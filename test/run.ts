@@ -1,0 +1,121 @@
+/**
+ * The test command: `deno task test [PATH ...] [FLAG ...]`.
+ *
+ * Runs everything under `test/`, or the files and folders that are named, in two
+ * phases: first what needs no other process, several files at a time; then whole
+ * programs, one file after another, because failure detectors do not like a
+ * machine that is busy with something else. Flags (such
+ * as `--filter=NAME`, the value behind an equals sign) are handed on to `deno test`.
+ *
+ * Prints a line for each test with its time, and as the last line of all
+ * `N passed, N failed`. Tests are counted, their steps are not; a file that
+ * cannot be loaded counts as a failed test.
+ */
+
+/** Tests that start agents as processes of their own. */
+const PROGRAM_FOLDERS = ["test/demo", "test/e2e"];
+const ROOT = new URL("..", import.meta.url);
+
+/** One call of `deno test`. */
+interface Phase {
+  readonly title: string;
+  readonly paths: readonly string[];
+  readonly flags: readonly string[];
+}
+
+/** Set when somebody ends the test command: no further phase begins. */
+let isStopped = false;
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** Sorts paths into the phases; a path that does not exist is Deno's to refuse. */
+function phasesOf(args: readonly string[]): Phase[] {
+  const flags = args.filter((arg) => arg.startsWith("-"));
+  const given = args.filter((arg) => !arg.startsWith("-"));
+  const paths = given.length === 0 ? ["test"] : given;
+  const isProgram = (path: string) =>
+    PROGRAM_FOLDERS.some((folder) => isWithin(path, folder));
+  const programs = paths.filter(isProgram);
+  const units = paths.filter((path) => !isProgram(path));
+  const inside = PROGRAM_FOLDERS.filter((folder) =>
+    units.some((path) => isWithin(folder, path))
+  );
+  const phases = [{
+    title: "Units, simulation and fuzzing",
+    paths: units,
+    flags: ["--parallel", `--ignore=${PROGRAM_FOLDERS.join()}`, ...flags],
+  }, {
+    title: "Whole programs",
+    paths: [...programs, ...inside],
+    flags,
+  }];
+  return phases.filter((phase) => phase.paths.length > 0);
+}
+
+/** Whether `path` is `folder` or lies in it. */
+function isWithin(path: string, folder: string): boolean {
+  const inner = new URL(path, ROOT).pathname.replace(/\/+$/, "");
+  const outer = new URL(folder, ROOT).pathname.replace(/\/+$/, "");
+  return inner === outer || inner.startsWith(`${outer}/`);
+}
+
+async function runPhase(phase: Phase): Promise<Counts> {
+  console.log(`\n=== ${phase.title}: ${phase.paths.join(" ")}`);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", "--permit-no-files", ...phase.flags, ...phase.paths],
+    cwd: ROOT,
+    stdout: "piped",
+  }).spawn();
+  // Somebody who ends the test command means the tests, and the agents of theirs.
+  const stop = () => {
+    child.kill("SIGTERM");
+    isStopped = true;
+  };
+  Deno.addSignalListener("SIGTERM", stop);
+  const output = await copyOutput(child.stdout);
+  const { success } = await child.status;
+  Deno.removeSignalListener("SIGTERM", stop);
+  const counts = countsOf(output);
+  // A type error or a leak may leave no failed test in the summary.
+  return success ? counts : { ...counts, failed: Math.max(1, counts.failed) };
+}
+
+/** Shows the output as it comes, and returns it. */
+async function copyOutput(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
+    for (let at = 0; at < chunk.length;) {
+      at += await Deno.stdout.write(chunk.subarray(at));
+    }
+  }
+  return text;
+}
+
+/** Reads `ok | 12 passed (3 steps) | 0 failed (1s)`, the last line of Deno. */
+function countsOf(output: string): Counts {
+  // deno-lint-ignore no-control-regex -- colours begin with an escape character
+  const plain = output.replaceAll(/\x1b\[[\d;]*m/g, "");
+  const summary =
+    /^(?:ok|FAILED) \| (\d+) passed(?: \(.*?\))? \| (\d+) failed/gm;
+  const last = [...plain.matchAll(summary)].at(-1);
+  return { passed: Number(last?.[1] ?? 0), failed: Number(last?.[2] ?? 0) };
+}
+
+if (import.meta.main) {
+  let [passed, failed] = [0, 0];
+  for (const phase of phasesOf(Deno.args)) {
+    const counts = await runPhase(phase);
+    passed += counts.passed;
+    failed += counts.failed;
+    if (isStopped) break;
+  }
+  // To find nothing to run is a mistake, not a success.
+  if (passed + failed === 0) console.error("error: no test was run");
+  console.log(`\n${passed} passed, ${failed} failed`);
+  Deno.exit(failed === 0 && passed > 0 ? 0 : 1);
+}
