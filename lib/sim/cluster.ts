@@ -18,14 +18,9 @@ import type { EngineSeeds } from "../swim/core.ts";
 import type { SwimConfig } from "../swim/config.ts";
 import { DescriptorPool } from "../swim/member.ts";
 import type { OperationId } from "../swim/output.ts";
+import { type Action, performAction, type Plan } from "./actions.ts";
 import { VirtualClock } from "./clock.ts";
-import {
-  type Action,
-  ALL_FAULTS,
-  type FaultCounts,
-  type FaultMask,
-  type Plan,
-} from "./faults.ts";
+import { ALL_FAULTS, type FaultCounts, type FaultMask } from "./faults.ts";
 import { deriveSeed, Fingerprint } from "./fingerprint.ts";
 import { type LinkProfile, Network } from "./network.ts";
 import { type NodeInput, type SimEvent, SimNode } from "./node.ts";
@@ -268,67 +263,7 @@ export class Cluster {
 
   /** Does one thing; what makes no sense at the moment is skipped. */
   perform(action: Action): void {
-    switch (action.kind) {
-      case "start":
-        return this.start(
-          this.node(action.node),
-          action.via.map((index) => this.node(index)),
-        );
-      case "crash":
-        return this.crash(this.node(action.node));
-      case "restart":
-        return this.restart(this.node(action.node));
-      case "pause":
-        return this.pause(this.node(action.node));
-      case "resume":
-        return this.resume(this.node(action.node));
-      case "leave":
-        return this.leave(this.node(action.node));
-      case "partition":
-        return this.partition(action.groups);
-      case "block":
-        return this.block(this.node(action.from), this.node(action.to));
-      case "heal":
-        return this.heal();
-      case "noise":
-        return this.network.setNoise(action.isOn);
-      case "userEvent":
-      case "setTags":
-      case "forceLeave": {
-        const node = this.node(action.node);
-        if (node.isServing) {
-          this.call(node, (engine, nowMs) => this.#ask(engine, action, nowMs));
-        }
-        return;
-      }
-      default:
-        return unreachable(action);
-    }
-  }
-
-  #ask(
-    engine: SimEngine,
-    action: Extract<Action, { kind: "userEvent" | "setTags" | "forceLeave" }>,
-    nowMs: number,
-  ): void {
-    switch (action.kind) {
-      case "userEvent":
-        engine.userEvent(
-          action.name,
-          new Uint8Array(0),
-          { coalesce: false },
-          nowMs,
-        );
-        break;
-      case "setTags":
-        engine.setTags(action.tags, nowMs);
-        break;
-      case "forceLeave":
-        engine.forceLeave(this.node(action.target).name, {
-          prune: action.prune,
-        }, nowMs);
-        break;
-    }
+    performAction(this, action);
   }
 
   // --- Running --------------------------------------------------------------

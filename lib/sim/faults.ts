@@ -8,6 +8,7 @@
  */
 
 import { Random } from "../kit/random.ts";
+import type { Action, Plan, Step } from "./actions.ts";
 import { deriveSeed } from "./fingerprint.ts";
 
 /** Everything that can go wrong. */
@@ -44,51 +45,6 @@ export function noFaultCounts(): FaultCounts {
 export function addFaultCounts(total: FaultCounts, more: FaultCounts): void {
   for (const fault of FAULT_CLASSES) total[fault] += more[fault];
 }
-
-/** One thing done to the cluster. Nodes are named by their index. */
-export type Action =
-  /** Starts a node that is down, which joins the others by itself. */
-  | {
-    readonly kind: "start";
-    readonly node: number;
-    readonly via: readonly number[];
-  }
-  | { readonly kind: "crash"; readonly node: number }
-  /** Starts a crashed node again: same name and address, nothing remembered. */
-  | { readonly kind: "restart"; readonly node: number }
-  /** Stops the process without ending it: what arrives waits, timers are late. */
-  | { readonly kind: "pause"; readonly node: number }
-  | { readonly kind: "resume"; readonly node: number }
-  | { readonly kind: "leave"; readonly node: number }
-  | {
-    readonly kind: "forceLeave";
-    readonly node: number;
-    readonly target: number;
-    readonly prune: boolean;
-  }
-  | { readonly kind: "userEvent"; readonly node: number; readonly name: string }
-  | {
-    readonly kind: "setTags";
-    readonly node: number;
-    readonly tags: ReadonlyMap<string, string>;
-  }
-  /** Cuts the network into parts: one number per node, equal within a part. */
-  | { readonly kind: "partition"; readonly groups: readonly number[] }
-  /** Cuts one direction between two nodes. */
-  | { readonly kind: "block"; readonly from: number; readonly to: number }
-  /** Ends partitions and blocks. */
-  | { readonly kind: "heal" }
-  /** Switches loss, duplication, reordering and stream breaks on or off. */
-  | { readonly kind: "noise"; readonly isOn: boolean };
-
-/** An action and when it is done, virtual ms. */
-export interface Step {
-  readonly atMs: number;
-  readonly action: Action;
-}
-
-/** Steps in the order of time. */
-export type Plan = readonly Step[];
 
 export interface FaultPlanOptions {
   readonly seed: number;

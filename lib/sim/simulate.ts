@@ -7,13 +7,14 @@
  * calm does not bring agreement within the time that the configuration allows.
  */
 
+import type { Plan } from "./actions.ts";
+import { disagreements } from "./agreement.ts";
 import { convergenceMs } from "./bounds.ts";
 import { Checkers, type Violation } from "./checkers.ts";
 import { Cluster, type SimSettings } from "./cluster.ts";
-import type { FaultCounts, FaultMask, Plan } from "./faults.ts";
+import type { FaultCounts, FaultMask } from "./faults.ts";
 import type { LinkProfile } from "./network.ts";
 import type { EngineFactory } from "./sim_engine.ts";
-import { disagreements } from "./agreement.ts";
 import { Views } from "./views.ts";
 
 export interface SimulationOptions {

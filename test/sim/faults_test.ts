@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
+import type { Action, Step } from "../../lib/sim/actions.ts";
 import {
-  type Action,
   ALL_FAULTS,
   drawFaultPlan,
   type FaultMask,
   NO_FAULTS,
-  type Step,
 } from "../../lib/sim/faults.ts";
 
 function plan(seed: number, mask: FaultMask = ALL_FAULTS) {
