@@ -62,6 +62,18 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     synopsis: "Follows the log and the events of an agent",
     load: () => import("./monitor.ts"),
   },
+  "query": {
+    synopsis: "Asks the members something and collects answers",
+    load: () => import("./query.ts"),
+  },
+  "reachability": {
+    synopsis: "Tests whether all live members can be reached",
+    load: () => import("./reachability.ts"),
+  },
+  "rtt": {
+    synopsis: "Estimates the round trip time between two nodes",
+    load: () => import("./rtt.ts"),
+  },
   "version": {
     synopsis: "Prints the version",
     load: () => import("./version.ts"),

@@ -16,17 +16,24 @@
  * Source: serf `agent.go`, and `ipc.go` for what the control port reports.
  */
 
+import type { Coordinate } from "../coordinate/coordinate.ts";
 import { unreachable } from "../kit/assert.ts";
 import { formatEndpoint, type HostPort } from "../kit/address.ts";
 import { utf8Text } from "../kit/bytes.ts";
 import type { LogLevel } from "../kit/log.ts";
 import { quoteText } from "../kit/quote.ts";
 import { BindError } from "../net/bind.ts";
-import { type DriverConfig, NodeDriver } from "../net/driver.ts";
+import {
+  type DriverConfig,
+  NodeDriver,
+  type QueryListener,
+} from "../net/driver.ts";
 import { resolveListenAddress } from "../net/resolve.ts";
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
 import { listenErrorText } from "../net/system_error.ts";
-import type { SerfEvent } from "../serf/event.ts";
+import type { RpcQuery } from "../rpc/protocol.ts";
+import type { QueryEvent, SerfEvent } from "../serf/event.ts";
+import { INTERNAL_PREFIX, PING_QUERY } from "../serf/internal_query.ts";
 import type { Member } from "../serf/member.ts";
 import { PROFILES } from "../swim/config.ts";
 import type { Keyring } from "../wire/keyring.ts";
@@ -82,6 +89,10 @@ export class Agent implements RpcTarget {
     this.#driver = startDriver(settings, keyring, {
       onEvent: (event) => this.#onEvent(event),
       onLog: (level, text) => log.log(level, text),
+      onNameLost: () => {
+        this.#warn("Serf shutdown detected, quitting");
+        this.shutdown();
+      },
     });
   }
 
@@ -180,6 +191,42 @@ export class Agent implements RpcTarget {
   }
 
   /**
+   * Asks the cluster.
+   *
+   * @returns gives the query up
+   * @throws {Error} with the text for the user
+   */
+  query(query: RpcQuery, listener: QueryListener): () => void {
+    const { name, payload } = query;
+    const isInternal = name.startsWith(INTERNAL_PREFIX);
+    if (isInternal && (name !== PING_QUERY || payload.length > 0)) {
+      throw new RangeError(
+        `Queries cannot contain the '${INTERNAL_PREFIX}' prefix`,
+      );
+    }
+    this.log(
+      "DEBUG",
+      `agent: Requesting query send: ${name}. ` +
+        `Payload: ${quoteText(utf8Text(payload))}`,
+    );
+    try {
+      return this.#driver.query(query, listener);
+    } catch (error) {
+      this.#warn(`failed to start user query: ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  /**
+   * Answers a query, once.
+   *
+   * @throws {Error} when it is too late, too long, or answered already
+   */
+  respond(query: QueryEvent, payload: Uint8Array): void {
+    this.#driver.respond(query, payload);
+  }
+
+  /**
    * Figures for operators, by section.
    *
    * `runtime` has the keys of Go's runtime. What runs concurrently here are not
@@ -207,6 +254,11 @@ export class Agent implements RpcTarget {
       ["tags", this.#driver.localMember().tags],
       ["event_handlers", new Map()],
     ]);
+  }
+
+  /** Where a member is in the network; `undefined` when that is not known. */
+  coordinate(node: string): Coordinate | undefined {
+    return this.#driver.coordinate(node);
   }
 
   // --- Subscriptions --------------------------------------------------------
@@ -284,6 +336,8 @@ function eventText(event: SerfEvent): string {
       return event.type;
     case "user":
       return `user-event: ${event.name}`;
+    case "query":
+      return `query: ${event.name}`;
     default:
       return unreachable(event);
   }
@@ -300,6 +354,7 @@ function startDriver(
   listeners: {
     onEvent(event: SerfEvent): void;
     onLog(level: LogLevel, text: string): void;
+    onNameLost(): void;
   },
 ): NodeDriver {
   try {

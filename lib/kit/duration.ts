@@ -20,6 +20,24 @@ const UNITS_MS: ReadonlyMap<string, number> = new Map([
 
 /** Go keeps a duration in 64 bits of nanoseconds: about 292 years. */
 const DURATION_MS_MAX = 2 ** 63 / 1e6;
+const NS_PER_MS = 1e6;
+const DURATION_NS_MAX = 2n ** 63n - 1n;
+
+/**
+ * A duration as it travels: nanoseconds, signed 64 bits.
+ *
+ * @param ms a finite number; what does not fit becomes the longest that does
+ */
+export function nanosecondsOf(ms: number): bigint {
+  const ns = BigInt(Math.round(ms * NS_PER_MS));
+  if (ns > DURATION_NS_MAX) return DURATION_NS_MAX;
+  return ns < -DURATION_NS_MAX ? -DURATION_NS_MAX : ns;
+}
+
+/** Milliseconds of a duration that has travelled; exact up to about 104 days. */
+export function millisecondsOf(ns: bigint): number {
+  return Number(ns) / NS_PER_MS;
+}
 
 /**
  * Milliseconds of a duration text.

@@ -20,10 +20,21 @@
 
 import { unreachable } from "../kit/assert.ts";
 import { type HostPort, parseIp } from "../kit/address.ts";
+import type { Coordinate } from "../coordinate/coordinate.ts";
 import type { LogLevel } from "../kit/log.ts";
 import { serfConfig } from "../serf/config.ts";
-import { SerfEngine, type SerfState } from "../serf/engine.ts";
-import type { OperationResult, Output, SerfEvent } from "../serf/event.ts";
+import {
+  type QueryParams,
+  SerfEngine,
+  type SerfState,
+} from "../serf/engine.ts";
+import type {
+  OperationResult,
+  Output,
+  QueryEvent,
+  QueryReply,
+  SerfEvent,
+} from "../serf/event.ts";
 import { joinErrorText } from "../serf/join.ts";
 import type { Member } from "../serf/member.ts";
 import type { OperationId } from "../swim/output.ts";
@@ -56,6 +67,15 @@ export interface DriverOptions {
   onEvent(event: SerfEvent): void;
   /** `text` begins with its component: `memberlist: ...`, `serf: ...`. */
   onLog(level: LogLevel, text: string): void;
+  /** The cluster gave our name to another node, and we have shut down. */
+  onNameLost?(): void;
+}
+
+/** Who hears what comes back to a query. */
+export interface QueryListener {
+  onReply(reply: QueryReply): void;
+  /** Called once, and last. */
+  onDone(): void;
 }
 
 /** No address could be joined. The message is Go's list of what went wrong. */
@@ -85,6 +105,7 @@ export class NodeDriver {
     OperationId,
     (result: OperationResult) => void
   >();
+  readonly #queries = new Map<OperationId, QueryListener>();
   readonly #troubles: TroubleLog;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAtMs = Infinity;
@@ -214,6 +235,36 @@ export class NodeDriver {
   }
 
   /**
+   * Asks the cluster. The listener may be called before this returns.
+   *
+   * @returns gives the query up: the listener is not called any more, though in
+   * the cluster the query goes on
+   * @throws {RangeError} when the query is too long, or a number out of range
+   * @throws {StateError} when there can be none at this time
+   */
+  query(params: QueryParams, listener: QueryListener): () => void {
+    const operation = this.#engine.query(params, monotonicMs());
+    this.#queries.set(operation, listener);
+    this.#pump();
+    return () => {
+      if (!this.#queries.delete(operation)) return;
+      this.#engine.giveUpQuery(operation, monotonicMs());
+      this.#pump();
+    };
+  }
+
+  /**
+   * Answers a query, once.
+   *
+   * @throws {RangeError} when the answer is too long; a shorter one may follow
+   * @throws {StateError} when it was answered already, or it is too late
+   */
+  respond(query: QueryEvent, payload: Uint8Array): void {
+    this.#engine.respond(query, payload, monotonicMs());
+    this.#pump();
+  }
+
+  /**
    * Replaces our tags and waits until the cluster knows.
    *
    * @throws {RangeError} when they are too long; the old ones stay
@@ -252,6 +303,11 @@ export class NodeDriver {
 
   stats(): ReadonlyMap<string, string> {
     return this.#engine.stats();
+  }
+
+  /** Where a member is in the network, if we have pinged it; ourselves too. */
+  coordinate(name: string): Coordinate | undefined {
+    return this.#engine.coordinate(name);
   }
 
   /** Streams to and from other nodes that are open at this moment. */
@@ -359,13 +415,41 @@ export class NodeDriver {
         return this.#options.onLog(output.level, output.text);
       case "event":
         return this.#deliver(output.event);
-      case "done":
-        this.#operations.get(output.operation)?.(output);
-        this.#operations.delete(output.operation);
+      case "queryReply":
+        this.#queries.get(output.operation)?.onReply(output.reply);
         return;
+      case "compilerWanted":
+        this.#loadCompiler();
+        return;
+      case "stopped":
+        this.shutdown();
+        this.#options.onNameLost?.();
+        return;
+      case "done":
+        return this.#onDone(output);
       default:
         return unreachable(output);
     }
+  }
+
+  #onDone(result: OperationResult): void {
+    const { operation } = result;
+    this.#operations.get(operation)?.(result);
+    this.#operations.delete(operation);
+    const listener = this.#queries.get(operation);
+    this.#queries.delete(operation);
+    listener?.onDone();
+  }
+
+  /**
+   * Loads the engine for expressions, which takes 3 to 12 MB and 15 ms, and which
+   * most nodes never need. Queries wait in the engine meanwhile.
+   */
+  async #loadCompiler(): Promise<void> {
+    const { compileExpression } = await import("../kit/re2.ts");
+    if (this.#isShutdown) return;
+    this.#engine.provideCompiler(compileExpression, monotonicMs());
+    this.#pump();
   }
 
   #deliver(event: SerfEvent): void {

@@ -17,16 +17,22 @@ import {
   encodeAuth,
   encodeEvent,
   encodeForceLeave,
+  encodeGetCoordinate,
   encodeHandshake,
   encodeJoin,
   encodeMemberFilter,
   encodeMonitor,
+  encodeQuery,
+  encodeRespond,
   encodeStop,
   encodeStream,
+  readCoordinateBody,
   readJoinBody,
   readLogBody,
   readMembersBody,
+  readQueryRecord,
   readStatsBody,
+  type RpcQueryRequest,
 } from "../rpc/client_bodies.ts";
 import {
   type AnswerForm,
@@ -39,7 +45,9 @@ import {
   type RpcMember,
   type RpcStats,
 } from "../rpc/protocol.ts";
+import type { QueryReply } from "../serf/event.ts";
 import type { MsgpackValue } from "../wire/msgpack_value.ts";
+import type { CoordinateRecord } from "../wire/serf_payloads.ts";
 import { dialErrorText } from "./system_error.ts";
 
 /** Longest wait for a connection, ms. */
@@ -146,6 +154,16 @@ export class RpcClient {
     return readStatsBody(await this.#request("stats", "onSuccess"));
   }
 
+  /** Where a node is in the network; `undefined` when the agent cannot say. */
+  async coordinate(node: string): Promise<CoordinateRecord | undefined> {
+    const body = await this.#request(
+      "get-coordinate",
+      "onSuccess",
+      encodeGetCoordinate(node),
+    );
+    return readCoordinateBody(body);
+  }
+
   /**
    * Subscribes to events.
    *
@@ -175,6 +193,50 @@ export class RpcClient {
       encodeMonitor(level),
       (record) => onLine(readLogBody(record)),
     );
+  }
+
+  /**
+   * Asks the cluster. Settles when the query has ended, or the connection.
+   *
+   * Replies without a sender, which the original's agents send at the end of a
+   * query, are passed over.
+   *
+   * @param listener `onStart` is called first, once the agent has agreed
+   * @throws {Error} with the agent's text when it has not
+   */
+  async query(
+    query: RpcQueryRequest,
+    listener: {
+      onStart?(): void;
+      onReply(reply: QueryReply): void;
+    },
+  ): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    // Replies may be read together with the answer to the request.
+    let early: QueryReply[] | undefined = [];
+    const seq = await this.#openStream("query", encodeQuery(query), (body) => {
+      const record = readQueryRecord(body);
+      if (record === undefined) return;
+      if (record.kind === "done") done.resolve();
+      else if (record.from === "") return;
+      else if (early === undefined) listener.onReply(record);
+      else early.push(record);
+    });
+    listener.onStart?.();
+    for (const reply of early) listener.onReply(reply);
+    early = undefined;
+    await Promise.race([done.promise, this.closed]);
+    this.#listeners.delete(seq);
+    this.#session.forgetStream(seq);
+  }
+
+  /**
+   * Answers a query that came in a stream of this connection.
+   *
+   * @param id as the record had it
+   */
+  async respond(id: bigint, payload: Uint8Array): Promise<void> {
+    await this.#request("respond", "none", encodeRespond(id, payload));
   }
 
   /** Ends a stream or a monitor. No record of it is reported any more. */

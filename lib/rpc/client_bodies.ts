@@ -10,12 +10,16 @@
  */
 
 import { EMPTY_BYTES } from "../kit/bytes.ts";
+import { nanosecondsOf } from "../kit/duration.ts";
+import type { QueryReply } from "../serf/event.ts";
 import { MsgpackText, type MsgpackValue } from "../wire/msgpack_value.ts";
+import type { CoordinateRecord } from "../wire/serf_payloads.ts";
 import { WireError } from "../wire/wire_error.ts";
 import {
   type MemberFilter,
   RPC_VERSION,
   type RpcMember,
+  type RpcQuery,
   type RpcStats,
 } from "./protocol.ts";
 import { RpcWriter } from "./writer.ts";
@@ -72,9 +76,43 @@ export function encodeMonitor(level: string): Uint8Array {
   return writer.begin().map(1).text("LogLevel").text(level).finish();
 }
 
+/**
+ * Nil and empty differ for a reader of our bytes, though not in meaning: a
+ * payload or a filter that is absent is sent as nil.
+ */
+export function encodeQuery(query: RpcQueryRequest): Uint8Array {
+  const { filterNodes = [], payload } = query;
+  writer.begin().map(7).text("FilterNodes");
+  if (filterNodes.length === 0) writer.nil();
+  else writer.texts(filterNodes);
+  writer.text("FilterTags").textMap(query.filterTags)
+    .text("Name").text(query.name).text("Payload");
+  if (payload === undefined) writer.nil();
+  else writer.bytes(payload);
+  return writer
+    .text("RelayFactor").uint(query.relayFactor ?? 0)
+    .text("RequestAck").bool(query.requestAck ?? false)
+    .text("Timeout").int64(nanosecondsOf(query.timeoutMs ?? 0))
+    .finish();
+}
+
+export function encodeRespond(id: bigint, payload: Uint8Array): Uint8Array {
+  return writer.begin().map(2).text("ID").uint64(id)
+    .text("Payload").bytes(payload).finish();
+}
+
 export function encodeStop(seq: bigint): Uint8Array {
   return writer.begin().map(1).text("Stop").uint64(seq).finish();
 }
+
+export function encodeGetCoordinate(node: string): Uint8Array {
+  return writer.begin().map(1).text("Node").text(node).finish();
+}
+
+/** A query, of which only the name is needed. */
+export type RpcQueryRequest =
+  & Pick<RpcQuery, "name">
+  & { readonly [Field in keyof RpcQuery]?: RpcQuery[Field] | undefined };
 
 /** @throws {WireError} when the body is something else; so for all below */
 export function readJoinBody(body: MsgpackValue | undefined): number {
@@ -94,6 +132,51 @@ export function readStatsBody(body: MsgpackValue | undefined): RpcStats {
     stats.set(section, readTextMap(entries, section) ?? new Map());
   }
   return stats;
+}
+
+/** `undefined` when the agent has no coordinate of the node. */
+export function readCoordinateBody(
+  body: MsgpackValue | undefined,
+): CoordinateRecord | undefined {
+  const fields = readStruct(body);
+  if (!readBool(fields, "Ok")) return undefined;
+  const coordinate = readStruct(fields.get("Coord"));
+  const vec = coordinate.get("Vec") ?? [];
+  if (!Array.isArray(vec)) throw wrongType("Vec", "list");
+  return {
+    vec: vec.map((component: MsgpackValue) => readFloat(component, "Vec")),
+    error: readFloat(coordinate.get("Error"), "Error"),
+    adjustment: readFloat(coordinate.get("Adjustment"), "Adjustment"),
+    height: readFloat(coordinate.get("Height"), "Height"),
+  };
+}
+
+export type { QueryReply };
+
+/** What comes back to a query; `done` is the last. */
+export type QueryRecord = QueryReply | { readonly kind: "done" };
+
+/** @returns `undefined` for records of a kind that we do not know */
+export function readQueryRecord(
+  body: MsgpackValue | undefined,
+): QueryRecord | undefined {
+  const fields = readStruct(body);
+  const kind = readText(fields.get("Type"), "Type");
+  const from = readText(fields.get("From"), "From");
+  switch (kind) {
+    case "ack":
+      return { kind, from };
+    case "response":
+      return {
+        kind,
+        from,
+        payload: readBytes(fields.get("Payload"), "Payload"),
+      };
+    case "done":
+      return { kind };
+    default:
+      return undefined;
+  }
 }
 
 /** The entry of a log record. */
@@ -130,6 +213,20 @@ function readNumber(fields: Fields, name: string): number {
   const value = fields.get(name) ?? 0;
   if (typeof value === "number" && Number.isInteger(value)) return value;
   throw wrongType(name, "integer");
+}
+
+function readFloat(value: MsgpackValue | undefined, name: string): number {
+  if (typeof value === "number" || typeof value === "bigint") {
+    return Number(value);
+  }
+  if (value === undefined || value === null) return 0;
+  throw wrongType(name, "number");
+}
+
+function readBool(fields: Fields, name: string): boolean {
+  const value = fields.get(name) ?? false;
+  if (typeof value === "boolean") return value;
+  throw wrongType(name, "boolean");
 }
 
 function readText(value: MsgpackValue | undefined, name: string): string {

@@ -46,7 +46,8 @@ export function isEventWanted(
   return filters.some(({ type, name }) => {
     if (type === "*") return true;
     if (type !== event.type) return false;
-    return event.type !== "user" || name === "" || name === event.name;
+    const isNamed = event.type === "user" || event.type === "query";
+    return !isNamed || name === "" || name === event.name;
   });
 }
 

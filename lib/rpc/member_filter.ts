@@ -14,25 +14,17 @@
  */
 
 import { defined } from "../kit/assert.ts";
+import {
+  type CompileExpression,
+  isPlainExpression,
+  type Matcher,
+} from "../kit/expression.ts";
 import type { MemberFilter, RpcMember } from "./protocol.ts";
-
-/** Whether a text contains a match. */
-export type Matcher = (text: string) => boolean;
-
-/**
- * Makes a matcher of an expression in RE2 syntax.
- *
- * @throws {SyntaxError} `error parsing regexp: ...`
- */
-export type CompileExpression = (expression: string) => Matcher;
-
-/** Text in which no character means anything but itself. */
-const PLAIN = /^[\w\-:/@ ,]*$/;
 
 /** Whether `filterMembers` will have expressions to compile. */
 export function needsCompiler(filter: MemberFilter): boolean {
   return ![filter.name, filter.status, ...filter.tags.values()]
-    .every((expression) => PLAIN.test(expression));
+    .every(isPlainExpression);
 }
 
 /**
@@ -47,7 +39,7 @@ export function filterMembers<T extends RpcMember>(
   compile: CompileExpression | undefined,
 ): T[] {
   const matcherOf = (expression: string): Matcher =>
-    PLAIN.test(expression)
+    isPlainExpression(expression)
       ? (text) => text === expression
       : defined(compile, "compiler of expressions")(`^${expression}$`);
   const passesTag = new Map(

@@ -34,8 +34,14 @@ export const RESPONSE_LIMITS: ScanLimits = {
   valuesMax: 8_388_608,
 };
 
-/** Records that may wait per event stream or monitor; further ones are dropped. */
+/**
+ * Records that may wait per event stream, monitor or query; further ones are
+ * dropped, but never the end of a query.
+ */
 export const WAITING_RECORDS_MAX = 512;
+
+/** Queries that one connection may have running, or with records that wait. */
+export const QUERIES_MAX = 256;
 
 /** Event streams that one connection may hold. */
 export const STREAMS_MAX = 256;
@@ -51,8 +57,11 @@ export const RpcErrorText = {
   streamExists: "Stream with given sequence exists",
   invalidAuthToken: "Invalid authentication token",
   authRequired: "Authentication required",
+  noPendingQuery: "No pending queries matching ID",
   /** Ours alone: the original lets a connection open streams without end. */
   tooManyStreams: "Too many streams on this connection",
+  /** Ours alone, for the same reason. */
+  tooManyQueries: "Too many queries on this connection",
 } as const;
 
 /** A member as it travels. Every `Member` of `lib/serf` is one. */
@@ -78,6 +87,22 @@ export interface MemberFilter {
   readonly tags: ReadonlyMap<string, string>;
   readonly status: string;
   readonly name: string;
+}
+
+/** A query as a client asks it. */
+export interface RpcQuery {
+  readonly name: string;
+  /** Empty for none. */
+  readonly payload: Uint8Array;
+  /** Only these members answer; empty for all. */
+  readonly filterNodes: readonly string[];
+  /** By tag name, an RE2 expression that the value must contain a match of. */
+  readonly filterTags: ReadonlyMap<string, string>;
+  readonly requestAck: boolean;
+  /** 0 to 255. */
+  readonly relayFactor: number;
+  /** ms; 0 for the agent's default, negative to end at once. */
+  readonly timeoutMs: number;
 }
 
 /** An agent's figures: sections of named texts. */

@@ -8,9 +8,14 @@
  * Source: serf, `cmd/serf/command/agent/ipc.go`.
  */
 
+import { millisecondsOf } from "../kit/duration.ts";
 import { type Layout, Struct } from "../wire/msgpack.ts";
 import { WireError } from "../wire/wire_error.ts";
-import { type MemberFilter, REQUEST_LIMITS } from "./protocol.ts";
+import {
+  type MemberFilter,
+  REQUEST_LIMITS,
+  type RpcQuery,
+} from "./protocol.ts";
 
 /** A request whose meaning is clear; not yet whether it is allowed. */
 export type Request =
@@ -38,7 +43,15 @@ export type Request =
   | { readonly kind: "monitor"; readonly level: string }
   | { readonly kind: "stop"; readonly seq: bigint }
   | { readonly kind: "leave" }
-  | { readonly kind: "stats" };
+  | { readonly kind: "query"; readonly query: RpcQuery }
+  | {
+    readonly kind: "respond";
+    /** As the record of the query had it. */
+    readonly id: bigint;
+    readonly payload: Uint8Array;
+  }
+  | { readonly kind: "stats" }
+  | { readonly kind: "getCoordinate"; readonly node: string };
 
 /** What follows the header of a command, and what it says. */
 export type CommandFormat =
@@ -50,6 +63,8 @@ export type CommandFormat =
     /** @throws {WireError} when a field is of the wrong type */
     read(body: Struct): Request;
   };
+
+const RELAY_FACTOR_MAX = 255;
 
 const COMMANDS: ReadonlyMap<string, CommandFormat> = new Map<
   string,
@@ -124,8 +139,46 @@ const COMMANDS: ReadonlyMap<string, CommandFormat> = new Map<
     layout: ["Stop"],
     read: (body) => ({ kind: "stop", seq: body.uint64("Stop") }),
   }],
+  ["query", {
+    hasBody: true,
+    layout: [
+      "FilterNodes",
+      "FilterTags",
+      "RequestAck",
+      "RelayFactor",
+      "Timeout",
+      "Name",
+      "Payload",
+    ],
+    read: (body) => ({
+      kind: "query",
+      query: {
+        name: body.text("Name"),
+        payload: body.bytes("Payload"),
+        filterNodes: body.texts("FilterNodes"),
+        filterTags: body.textMap("FilterTags"),
+        requestAck: body.bool("RequestAck"),
+        relayFactor: body.uint("RelayFactor", RELAY_FACTOR_MAX),
+        timeoutMs: millisecondsOf(body.int64("Timeout")),
+      },
+    }),
+  }],
+  ["respond", {
+    hasBody: true,
+    layout: ["ID", "Payload"],
+    read: (body) => ({
+      kind: "respond",
+      id: body.uint64("ID"),
+      payload: body.bytes("Payload"),
+    }),
+  }],
   ["leave", { hasBody: false, request: { kind: "leave" } }],
   ["stats", { hasBody: false, request: { kind: "stats" } }],
+  ["get-coordinate", {
+    hasBody: true,
+    layout: ["Node"],
+    read: (body) => ({ kind: "getCoordinate", node: body.text("Node") }),
+  }],
 ]);
 
 /** The form of a command, `undefined` when there is no such command. */

@@ -8,8 +8,9 @@
  * Source: serf, `cmd/serf/command/agent/ipc.go` and the `ipc_*_stream.go` files.
  */
 
-import { concatBytes } from "../kit/bytes.ts";
-import type { SerfEvent } from "../serf/event.ts";
+import { concatBytes, EMPTY_BYTES } from "../kit/bytes.ts";
+import type { QueryEvent, QueryReply, SerfEvent } from "../serf/event.ts";
+import type { CoordinateRecord } from "../wire/serf_payloads.ts";
 import type { RpcMember, RpcStats } from "./protocol.ts";
 import { RpcWriter } from "./writer.ts";
 
@@ -46,8 +47,37 @@ export function encodeStatsBody(stats: RpcStats): Uint8Array {
   return writer.finish();
 }
 
+/** Body of `get-coordinate`; `undefined` when there is none to tell. */
+export function encodeCoordinateBody(
+  coordinate: CoordinateRecord | undefined,
+): Uint8Array {
+  const { vec, error, adjustment, height } = coordinate ?? NO_COORDINATE;
+  writer.begin().map(2).text("Coord").map(4)
+    .text("Adjustment").float64(adjustment)
+    .text("Error").float64(error)
+    .text("Height").float64(height)
+    .text("Vec");
+  if (vec === undefined) writer.nil();
+  else {
+    writer.array(vec.length);
+    for (const component of vec) writer.float64(component);
+  }
+  return writer.text("Ok").bool(coordinate !== undefined).finish();
+}
+
+/** What stands for a coordinate where there is none. */
+const NO_COORDINATE = {
+  vec: undefined,
+  error: 0,
+  adjustment: 0,
+  height: 0,
+};
+
 /** A record of an event stream, header included. */
-export function encodeEventRecord(seq: bigint, event: SerfEvent): Uint8Array {
+export function encodeEventRecord(
+  seq: bigint,
+  event: Exclude<SerfEvent, QueryEvent>,
+): Uint8Array {
   const header = encodeResponse(seq, { error: "" });
   writer.begin();
   if (event.type === "user") {
@@ -61,6 +91,40 @@ export function encodeEventRecord(seq: bigint, event: SerfEvent): Uint8Array {
     writeMembers(event.members);
   }
   return concatBytes([header, writer.finish()]);
+}
+
+/**
+ * The record of a query in an event stream, header included.
+ *
+ * @param id what the client answers it by
+ */
+export function encodeQueryEventRecord(
+  seq: bigint,
+  id: bigint,
+  query: QueryEvent,
+): Uint8Array {
+  const header = encodeResponse(seq, { error: "" });
+  const body = writer.begin().map(5).text("Event").text("query")
+    .text("ID").uint64(id).text("LTime").uint64(query.ltime)
+    .text("Name").text(query.name)
+    .text("Payload").bytesOrNil(query.payload)
+    .finish();
+  return concatBytes([header, body]);
+}
+
+/** A record of a query of the client's, header included. */
+export function encodeQueryRecord(
+  seq: bigint,
+  record: QueryReply | { readonly kind: "done" },
+): Uint8Array {
+  const header = encodeResponse(seq, { error: "" });
+  const payload = record.kind === "response" ? record.payload : EMPTY_BYTES;
+  const body = writer.begin().map(3)
+    .text("From").text(record.kind === "done" ? "" : record.from)
+    .text("Payload").bytesOrNil(payload)
+    .text("Type").text(record.kind)
+    .finish();
+  return concatBytes([header, body]);
 }
 
 /** A record of a monitor, header included: one entry of the log. */

@@ -40,22 +40,26 @@
 import { assert } from "../kit/assert.ts";
 import { concatBytes } from "../kit/bytes.ts";
 import { type LogLevel, parseLogLevel } from "../kit/log.ts";
-import type { SerfEvent } from "../serf/event.ts";
+import type { QueryEvent, QueryReply, SerfEvent } from "../serf/event.ts";
 import { WireError } from "../wire/wire_error.ts";
 import { isSameSecret } from "./auth.ts";
+import { isEventWanted, parseEventFilters } from "./event_filter.ts";
+import { PendingQueries } from "./pending_queries.ts";
 import {
-  type EventFilter,
-  isEventWanted,
-  parseEventFilters,
-} from "./event_filter.ts";
-import {
+  QUERIES_MAX,
   REQUEST_LIMITS,
   RPC_VERSION,
   RpcErrorText,
   STREAMS_MAX,
   ValueCutter,
-  WAITING_RECORDS_MAX,
 } from "./protocol.ts";
+import {
+  EventStream,
+  Monitor,
+  QueryStream,
+  type RecordStream,
+  type RecordWord,
+} from "./record_streams.ts";
 import {
   type CommandFormat,
   commandFormat,
@@ -64,12 +68,7 @@ import {
   type Request,
   type RequestHeader,
 } from "./request.ts";
-import {
-  encodeEventRecord,
-  encodeLogRecord,
-  encodeResponse,
-} from "./response.ts";
-import { WaitingRecords } from "./waiting_records.ts";
+import { encodeResponse } from "./response.ts";
 
 /** A request that only the agent can meet. */
 export type AgentRequest = Exclude<
@@ -90,7 +89,8 @@ export type SessionOutput =
 
 /** Bytes for one write, and what they are made of. */
 export interface SessionWrite {
-  readonly of: "response" | "event" | "log";
+  /** An answer to a request, or the kind of record that comes first. */
+  readonly of: "answer" | RecordWord;
   readonly bytes: Uint8Array;
 }
 
@@ -100,6 +100,9 @@ export interface SessionOptions {
   /** The client's address as the log names it, `ip:port`. */
   readonly peer: string;
 }
+
+/** Records that were dropped, as the log names them. */
+type Dropped = "event" | "logs" | "query replies";
 
 type Access = "new" | "shaken" | "open";
 
@@ -113,24 +116,6 @@ type Reading =
   | { readonly kind: "performing" }
   | { readonly kind: "closed" };
 
-interface EventStream {
-  readonly of: "event";
-  readonly seq: bigint;
-  readonly filters: readonly EventFilter[];
-  readonly records: WaitingRecords<SerfEvent>;
-}
-
-interface Monitor {
-  readonly of: "log";
-  readonly seq: bigint;
-  /** Entries older than the monitor, newest first, beside the limit. */
-  backlog: string[];
-  readonly records: WaitingRecords<string>;
-}
-
-/** Records are gathered into writes of about this many bytes. */
-const WRITE_BYTES = 32_768;
-
 export class ServerSession {
   readonly #authKey: string;
   readonly #peer: string;
@@ -142,8 +127,9 @@ export class ServerSession {
   #responses: Uint8Array[] = [];
   readonly #streams = new Map<bigint, EventStream>();
   #monitor: Monitor | undefined;
-  /** Streams and monitor, the one whose turn it is to write first. */
-  #turns: (EventStream | Monitor)[] = [];
+  readonly #pending = new PendingQueries();
+  /** All that has records, the one whose turn it is to write first. */
+  #turns: RecordStream[] = [];
 
   constructor(options: SessionOptions) {
     this.#authKey = options.authKey;
@@ -196,6 +182,31 @@ export class ServerSession {
     this.#advance();
   }
 
+  /**
+   * Makes a stream for what comes back to the query handed out last. Its records
+   * are written once it is passed to `answerQuery`.
+   */
+  openQuery(): QueryStream {
+    return new QueryStream(this.#header.seq);
+  }
+
+  /** Like `answer`, for a query that has begun. */
+  answerQuery(stream: QueryStream): void {
+    if (this.isClosed) return;
+    this.#turns.push(stream);
+    this.answer({ error: "" });
+  }
+
+  /** What came back to a query. */
+  offerReply(stream: QueryStream, reply: QueryReply): void {
+    if (stream.records.offer(reply).isFirstDrop) this.#logDrop("query replies");
+  }
+
+  /** The query that the client was told as `id`, if it may still be answered. */
+  pendingQuery(id: bigint): QueryEvent | undefined {
+    return this.#pending.get(id);
+  }
+
   /** Ends the connection instead of answering the request handed out last. */
   refuse(reason: string): void {
     if (this.isClosed) return;
@@ -215,7 +226,13 @@ export class ServerSession {
   offerEvent(event: SerfEvent): void {
     for (const stream of this.#streams.values()) {
       if (!isEventWanted(stream.filters, event)) continue;
-      if (stream.records.offer(event).isFirstDrop) this.#logDrop("event");
+      const { isTaken, isFirstDrop } = stream.records.offer(
+        event.type === "query"
+          ? { event, id: this.#pending.nextId }
+          : { event },
+      );
+      if (isTaken && event.type === "query") this.#pending.add(event);
+      if (isFirstDrop) this.#logDrop("event");
     }
   }
 
@@ -242,14 +259,14 @@ export class ServerSession {
     if (this.#responses.length > 0) {
       const bytes = concatBytes(this.#responses);
       this.#responses = [];
-      return { of: "response", bytes };
+      return { of: "answer", bytes };
     }
     for (let i = 0; i < this.#turns.length; i++) {
-      const turn = this.#turns.shift() as EventStream | Monitor;
-      this.#turns.push(turn);
-      const records = takeRecords(turn);
-      if (records.length > 0) {
-        return { of: turn.of, bytes: concatBytes(records) };
+      const turn = this.#turns.shift() as RecordStream;
+      const write = turn.take();
+      if (!turn.isOver) this.#turns.push(turn);
+      if (write !== undefined) {
+        return { of: write.word, bytes: concatBytes(write.records) };
       }
     }
     return undefined;
@@ -321,10 +338,23 @@ export class ServerSession {
       case "stop":
         this.#stop(request.seq);
         return this.#respond("");
+      case "query":
+        if (this.#queryCount >= QUERIES_MAX) {
+          return this.#respond(RpcErrorText.tooManyQueries);
+        }
+        return this.#handOut(request);
       default:
-        this.#reading = { kind: "performing" };
-        this.#outputs.push({ kind: "request", request });
+        this.#handOut(request);
     }
+  }
+
+  #handOut(request: AgentRequest): void {
+    this.#reading = { kind: "performing" };
+    this.#outputs.push({ kind: "request", request });
+  }
+
+  get #queryCount(): number {
+    return this.#turns.filter((turn) => turn instanceof QueryStream).length;
   }
 
   #shakeHands(version: number): string {
@@ -346,8 +376,7 @@ export class ServerSession {
     if (filters === undefined) return RpcErrorText.invalidFilter;
     if (this.#streams.has(seq)) return RpcErrorText.streamExists;
     if (this.#streams.size >= STREAMS_MAX) return RpcErrorText.tooManyStreams;
-    const records = new WaitingRecords<SerfEvent>(WAITING_RECORDS_MAX);
-    const stream: EventStream = { of: "event", seq, filters, records };
+    const stream = new EventStream(seq, filters);
     this.#streams.set(seq, stream);
     this.#turns.push(stream);
     return "";
@@ -359,8 +388,7 @@ export class ServerSession {
       return `Unknown log level: ${levelText.toUpperCase()}`;
     }
     if (this.#monitor !== undefined) return RpcErrorText.monitorExists;
-    const records = new WaitingRecords<string>(WAITING_RECORDS_MAX);
-    this.#monitor = { of: "log", seq: this.#header.seq, backlog: [], records };
+    this.#monitor = new Monitor(this.#header.seq);
     this.#turns.push(this.#monitor);
     this.#outputs.push({ kind: "openMonitor", level });
     return "";
@@ -369,7 +397,9 @@ export class ServerSession {
   #stop(seq: bigint): void {
     this.#streams.delete(seq);
     if (this.#monitor?.seq === seq) this.#closeMonitor();
-    this.#turns = this.#turns.filter((turn) => turn.seq !== seq);
+    this.#turns = this.#turns.filter((turn) =>
+      turn.seq !== seq || turn instanceof QueryStream
+    );
   }
 
   #closeMonitor(): void {
@@ -382,6 +412,7 @@ export class ServerSession {
     if (this.isClosed) return;
     this.#reading = { kind: "closed" };
     this.#streams.clear();
+    this.#pending.clear();
     this.#closeMonitor();
     this.#turns = [];
     this.#outputs.push({ kind: "close" });
@@ -399,37 +430,15 @@ export class ServerSession {
     this.#log("ERR", `agent.ipc: Failed to evaluate request: ${reason}`);
   }
 
-  #logDrop(what: "event" | "logs"): void {
+  #logDrop(what: Dropped): void {
     this.#log("WARN", this.#dropText(what));
   }
 
-  #dropText(what: "event" | "logs"): string {
+  #dropText(what: Dropped): string {
     return `agent.ipc: Dropping ${what} to ipc.client: ${this.#peer}`;
   }
 
   #log(level: LogLevel, text: string): void {
     this.#outputs.push({ kind: "log", level, text });
   }
-}
-
-/** Encodes waiting records, oldest first, as many as one write should hold. */
-function takeRecords(turn: EventStream | Monitor): Uint8Array[] {
-  const records: Uint8Array[] = [];
-  let bytes = 0;
-  while (bytes < WRITE_BYTES) {
-    const record = takeRecord(turn);
-    if (record === undefined) break;
-    records.push(record);
-    bytes += record.length;
-  }
-  return records;
-}
-
-function takeRecord(turn: EventStream | Monitor): Uint8Array | undefined {
-  if (turn.of === "log") {
-    const line = turn.backlog.pop() ?? turn.records.take();
-    return line === undefined ? undefined : encodeLogRecord(turn.seq, line);
-  }
-  const event = turn.records.take();
-  return event === undefined ? undefined : encodeEventRecord(turn.seq, event);
 }

@@ -28,17 +28,17 @@ export class WaitingRecords<T> {
   /**
    * Takes a record in, or drops it.
    *
-   * @returns whether a drop should be reported, which is so for the first of an
+   * @returns whether it was taken, and whether a drop should be reported, which is so for the first of an
    * episode
    */
-  offer(item: T): { readonly isFirstDrop: boolean } {
+  offer(item: T): { readonly isTaken: boolean; readonly isFirstDrop: boolean } {
     if (this.size < this.#capacity) {
       this.#items.push(item);
-      return { isFirstDrop: false };
+      return { isTaken: true, isFirstDrop: false };
     }
     const isFirstDrop = !this.#isDropping;
     this.#isDropping = true;
-    return { isFirstDrop };
+    return { isTaken: false, isFirstDrop };
   }
 
   /** The oldest record, which then waits no longer. */

@@ -189,7 +189,9 @@ export class EventPipeline {
   }
 
   deliver(event: SerfEvent, nowMs: number): void {
-    if (event.type !== "user") {
+    if (event.type === "query") {
+      this.#tell(event);
+    } else if (event.type !== "user") {
       if (this.#members === undefined) this.#tell(event);
       else this.#members.hold(event, nowMs);
     } else if (event.coalesce && this.#userEvents !== undefined) {

@@ -57,6 +57,30 @@ export interface SerfConfig {
    * What does not fit a packet is not gossiped and spreads by push/pull alone.
    */
   readonly userEventBytesMax: number;
+  /** Largest encoded query that we send, bytes. Receivers accept any size. */
+  readonly queryBytesMax: number;
+  /**
+   * Largest encoded answer, and largest relayed answer, that we send, bytes. Both
+   * travel in a single datagram.
+   */
+  readonly queryResponseBytesMax: number;
+  /**
+   * How long a query runs unless it says otherwise: this many gossip intervals,
+   * times ceil(log10(members + 1)). Shorter, and answers come after the end;
+   * longer, and who waits for a member that will not answer waits longer.
+   */
+  readonly queryTimeoutMult: number;
+  /**
+   * Whether the members vote when another node claims our name. Who loses shuts
+   * down, and so does who gets no votes at all. Without it both go on, and the
+   * others hold to whichever they met first.
+   */
+  readonly enableNameConflictResolution: boolean;
+  /**
+   * Whether we measure where we are in the network and tell others in our acks,
+   * which makes each of them 130 bytes longer. Without it we know no coordinate.
+   */
+  readonly enableCoordinates: boolean;
   /** Most broadcasts that wait in each queue; beyond it the most-sent are dropped. */
   readonly queueDepthMax: number;
 }
@@ -112,6 +136,11 @@ export function serfConfig(
     tombstoneTimeoutMs: 24 * 3_600_000,
     flapTimeoutMs: 60_000,
     recentIntentTimeoutMs: 5 * 60_000,
+    queryBytesMax: 1_024,
+    queryResponseBytesMax: 1_024,
+    queryTimeoutMult: 16,
+    enableNameConflictResolution: true,
+    enableCoordinates: true,
     queueDepthMax: 4_096,
     ...given,
     protocolVersion,

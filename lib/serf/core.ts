@@ -44,6 +44,15 @@ export interface SerfCounters {
   memberFlap: number;
   userEvents: number;
   queries: number;
+  /** Coordinates of others that could not be right. */
+  coordinateRejected: number;
+  /** Round trips too short for our clock to see. */
+  coordinateZeroRtt: number;
+  /** What came back to queries of ours, and what of it came again. */
+  queryAcks: number;
+  queryResponses: number;
+  queryDuplicateAcks: number;
+  queryDuplicateResponses: number;
   /** Messages that were not understood or came too late to be judged. */
   refused: number;
 }
@@ -65,6 +74,12 @@ export class SerfCore {
     memberFlap: 0,
     userEvents: 0,
     queries: 0,
+    coordinateRejected: 0,
+    coordinateZeroRtt: 0,
+    queryAcks: 0,
+    queryResponses: 0,
+    queryDuplicateAcks: 0,
+    queryDuplicateResponses: 0,
     refused: 0,
   };
 

@@ -23,8 +23,8 @@
  */
 
 import { unreachable } from "../kit/assert.ts";
-import { EMPTY_BYTES } from "../kit/bytes.ts";
-import { PROTOCOL_MAX, PROTOCOL_MIN } from "../swim/config.ts";
+import type { Coordinate } from "../coordinate/coordinate.ts";
+import type { CompileExpression } from "../kit/expression.ts";
 import {
   type EngineSeeds,
   type JoinTarget,
@@ -33,29 +33,41 @@ import {
 import type { SwimHost } from "../swim/host.ts";
 import type { OperationId, StreamId, SwimEvent } from "../swim/output.ts";
 import type { SerfConfig } from "./config.ts";
-import { reportConflict } from "./conflict.ts";
+import { Coordinates } from "./coordinates.ts";
 import {
   SerfCore,
   type SerfCounters,
   type SerfState,
   StateError,
 } from "./core.ts";
-import type { Output } from "./event.ts";
+import type { Output, QueryEvent } from "./event.ts";
 import { Inbox } from "./inbox.ts";
 import { Joins } from "./join.ts";
 import { Departures } from "./leave.ts";
-import { type Member, memberOf } from "./member.ts";
+import { type Member, unknownSelf } from "./member.ts";
 import { OwnIntents } from "./own_intent.ts";
 import { PushPulls } from "./push_pull.ts";
 import { Queries } from "./query.ts";
 import { Queues, userMessage } from "./queues.ts";
 import { Roster } from "./roster.ts";
+import type { QueryParams } from "./running_query.ts";
+import { statsOf } from "./stats.ts";
 import { OwnTags } from "./tags.ts";
 import type { Timer } from "./timer.ts";
 import { UserEvents } from "./user_event.ts";
 
 export { type SerfCounters, type SerfState, StateError } from "./core.ts";
+export type { QueryParams } from "./running_query.ts";
 export type { EngineSeeds, JoinTarget } from "../swim/engine.ts";
+
+/** What the engine cannot make by itself. */
+export interface SerfSeeds extends EngineSeeds {
+  /**
+   * For the filters of queries. Absent, it is asked for by `compilerWanted` as
+   * soon as a query needs it, so that a driver can load it late.
+   */
+  readonly compileExpression?: CompileExpression;
+}
 
 /** How often the depth of the queues is looked at. */
 const QUEUE_CHECK_INTERVAL_MS = 30_000;
@@ -71,34 +83,49 @@ export type SwimView = Pick<
 export class SerfEngine {
   readonly #core: SerfCore;
   readonly #swim: SwimEngine;
+  readonly #coordinates: Coordinates;
   readonly #roster: Roster;
   readonly #tags: OwnTags;
   readonly #queues: Queues;
   readonly #userEvents: UserEvents;
   readonly #pushPulls: PushPulls;
   readonly #intents: OwnIntents;
+  readonly #queries: Queries;
   readonly #inbox: Inbox;
   readonly #joins: Joins;
   readonly #departures: Departures;
 
   /** @throws {RangeError} when the tags are too long */
-  constructor(config: SerfConfig, seeds: EngineSeeds) {
+  constructor(config: SerfConfig, seeds: SerfSeeds) {
     const core = new SerfCore(config, seeds.random);
     this.#core = core;
     this.#tags = new OwnTags(core);
-    this.#roster = new Roster(core);
+    this.#coordinates = new Coordinates(core);
+    this.#roster = new Roster(core, this.#coordinates);
     this.#userEvents = new UserEvents(core);
     this.#pushPulls = new PushPulls(core, this.#roster, this.#userEvents);
     this.#swim = new SwimEngine(config.swim, this.#host(), seeds);
     this.#queues = new Queues(core, this.#swim.broadcastBytesMax);
     this.#intents = new OwnIntents(core, this.#roster, this.#queues);
+    this.#queries = new Queries({
+      core,
+      swim: this.#swim,
+      roster: this.#roster,
+      queues: this.#queues,
+      compile: seeds.compileExpression,
+      ownTags: () => this.#tags.current,
+      onNameLost: (nowMs) => {
+        this.shutdown(nowMs);
+        core.emit({ kind: "stopped" });
+      },
+    });
     this.#inbox = new Inbox({
       core,
       swim: this.#swim,
       roster: this.#roster,
       queues: this.#queues,
       userEvents: this.#userEvents,
-      queries: new Queries(core),
+      queries: this.#queries,
       intents: this.#intents,
     });
     this.#joins = new Joins(core, this.#swim);
@@ -136,6 +163,7 @@ export class SerfEngine {
     this.#joins.abandon(SHUTDOWN_TEXT);
     this.#departures.abandon(SHUTDOWN_TEXT);
     this.#tags.abandon(SHUTDOWN_TEXT);
+    this.#queries.abandon(SHUTDOWN_TEXT, nowMs);
     core.events.flushUserEvents();
     core.events.flushMembers();
     core.deadlines.clear();
@@ -275,6 +303,48 @@ export class SerfEngine {
   }
 
   /**
+   * Asks every member, ourselves included. Acks and answers come as `queryReply`
+   * outputs; `done` ends them, when the time is over or when nobody is left who
+   * may still answer (see `running_query.ts`).
+   *
+   * @throws {RangeError} when it is too long, or a number is out of range
+   * @throws {StateError} after a shutdown, when too many queries run, or when our
+   * protocol version has none
+   */
+  query(params: QueryParams, nowMs: number): OperationId {
+    this.#checkRuns("send a query");
+    const operation = this.#queries.ask(params, nowMs);
+    this.#settle(nowMs);
+    return operation;
+  }
+
+  /** Ends a query of ours early; in the cluster it goes on. */
+  giveUpQuery(operation: OperationId, nowMs: number): void {
+    this.#queries.giveUp(operation, nowMs);
+  }
+
+  /**
+   * Answers a query, once.
+   *
+   * @param query as it came out in an event
+   * @throws {RangeError} when the answer is too long; a shorter one may follow
+   * @throws {StateError} when it was answered already, or its time is over, and
+   * after a shutdown
+   */
+  respond(query: QueryEvent, payload: Uint8Array, nowMs: number): void {
+    this.#checkRuns("respond");
+    this.#queries.respond(query, payload, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /** Answers `compilerWanted`; queries that wait for it go on. */
+  provideCompiler(compile: CompileExpression, nowMs: number): void {
+    if (this.#core.state === "shutdown") return;
+    this.#queries.provideCompiler(compile, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /**
    * Replaces our whole set of tags and tells the cluster.
    *
    * @throws {RangeError} when they are too long
@@ -311,21 +381,17 @@ export class SerfEngine {
   /** Ourselves. Status none before `start`, and once we were forgotten. */
   localMember(): Member {
     const { config, name } = this.#core;
-    const { advertiseAddr, advertisePort, delegateVersion, protocolVersion } =
-      config.swim;
-    const known = this.#roster.member(name);
-    if (known !== undefined) return known;
-    const { min, max, current } = delegateVersion;
-    return memberOf({
-      name,
-      addr: advertiseAddr,
-      port: advertisePort,
-      meta: this.#tags.meta,
-      vsn: Uint8Array.of(
-        ...[PROTOCOL_MIN, PROTOCOL_MAX, protocolVersion],
-        ...[min, max, current],
-      ),
-    }, "none");
+    return this.#roster.member(name) ??
+      unknownSelf(config.swim, this.#tags.meta);
+  }
+
+  /**
+   * Where a member is in the network; ourselves too.
+   *
+   * @returns `undefined` for whom we have not pinged yet, and for nobody's name
+   */
+  coordinate(name: string): Coordinate | undefined {
+    return this.#coordinates.of(name);
   }
 
   /** What the layer below holds, for diagnosis and for checkers. */
@@ -335,21 +401,13 @@ export class SerfEngine {
 
   /** Everything worth showing to an operator, as text. Keys are Serf's. */
   stats(): Map<string, string> {
-    const { clock, eventClock, queryClock, config } = this.#core;
-    const { keyring } = config.swim;
-    return new Map<string, string>([
-      ["members", `${this.#roster.size}`],
-      ["failed", `${this.#roster.failedCount}`],
-      ["left", `${this.#roster.leftCount}`],
-      ["health_score", `${this.#swim.healthScore}`],
-      ["member_time", `${clock.time}`],
-      ["event_time", `${eventClock.time}`],
-      ["query_time", `${queryClock.time}`],
-      ["intent_queue", `${this.#queues.depth("Intent")}`],
-      ["event_queue", `${this.#queues.depth("Event")}`],
-      ["query_queue", `${this.#queues.depth("Query")}`],
-      ["encrypted", `${keyring !== undefined && keyring.size > 0}`],
-    ]);
+    return statsOf({
+      core: this.#core,
+      roster: this.#roster,
+      queues: this.#queues,
+      healthScore: this.#swim.healthScore,
+      coordinateResets: this.#coordinates.resets,
+    });
   }
 
   // --- Inside ---------------------------------------------------------------
@@ -362,7 +420,7 @@ export class SerfEngine {
       takeBroadcasts: (overheadBytes, roomBytes, copies) =>
         this.#queues.take(overheadBytes, roomBytes, this.#roster.size, copies),
       localState: () => this.#pushPulls.localState(),
-      ackPayload: () => EMPTY_BYTES,
+      ackPayload: () => this.#coordinates.ackPayload,
       refuseMember: () => undefined,
     };
   }
@@ -403,7 +461,7 @@ export class SerfEngine {
       case "memberUpdate":
         return this.#roster.updated(event.member.node, nowMs);
       case "conflict":
-        return reportConflict(this.#core, event.existing, event.other);
+        return this.#queries.conflictFound(event.existing, event.other, nowMs);
       case "userMessage":
         return this.#inbox.handle(event.body, nowMs);
       case "remoteState": {
@@ -413,6 +471,10 @@ export class SerfEngine {
         return;
       }
       case "pingCompleted":
+        // A member that was erased here may still be probed for a while.
+        if (this.#roster.has(event.member.name)) {
+          this.#coordinates.pingCompleted(event.member.name, event, nowMs);
+        }
         return;
       case "joinFinished":
         return this.#onJoinFinished(event, nowMs);
@@ -453,6 +515,8 @@ export class SerfEngine {
         return this.#departures.intentTimedOut(timer.operation, nowMs);
       case "leavePropagated":
         return this.#departures.propagated();
+      case "queryEnd":
+        return this.#queries.timedOut(timer.ltime, nowMs);
       case "refusals":
         return this.#core.summarizeRefusals();
       default:

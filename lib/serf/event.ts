@@ -27,7 +27,32 @@ export interface UserEvent {
   readonly coalesce: boolean;
 }
 
-export type SerfEvent = MemberEvent | UserEvent;
+/**
+ * A question of a member, ourselves included, to be answered with `respond`.
+ *
+ * It holds all that an answer needs, so the engine remembers none of them: a
+ * query that nobody holds any more cannot be answered, and costs nothing.
+ */
+export interface QueryEvent {
+  readonly type: "query";
+  /** Lamport time of the query clock; unsigned 64 bits. */
+  readonly ltime: bigint;
+  /** Tells queries of one time apart; unsigned 32 bits. */
+  readonly id: number;
+  readonly name: string;
+  readonly payload: Uint8Array;
+  /** Name of who asks; empty from very old members. */
+  readonly sourceNode: string;
+  /** Where answers go: address bytes as they came, and a port. */
+  readonly sourceAddr: Uint8Array;
+  readonly sourcePort: number;
+  /** Through how many others each answer is sent as well, 0 to 255. */
+  readonly relayFactor: number;
+  /** Until when an answer is of use, ms on the clock of the engine. */
+  readonly deadlineMs: number;
+}
+
+export type SerfEvent = MemberEvent | UserEvent | QueryEvent;
 
 /** How a request to the engine ended. */
 export interface OperationResult {
@@ -41,8 +66,27 @@ export interface OperationResult {
   readonly error?: string;
 }
 
+/** What comes back to a query of ours. It ends with the operation. */
+export type QueryReply =
+  /** `from` has received the query, and its filters match. */
+  | { readonly kind: "ack"; readonly from: string }
+  | {
+    readonly kind: "response";
+    readonly from: string;
+    readonly payload: Uint8Array;
+  };
+
 /** Everything the Serf engine asks of the world, in the order it asked. */
 export type Output =
   | DriverOutput
   | { readonly kind: "event"; readonly event: SerfEvent }
+  | {
+    readonly kind: "queryReply";
+    readonly operation: OperationId;
+    readonly reply: QueryReply;
+  }
+  /** A query has a filter that needs a compiler: see `provideCompiler`. */
+  | { readonly kind: "compilerWanted" }
+  /** The engine has shut itself down, after a lost vote about our name. */
+  | { readonly kind: "stopped" }
   | OperationResult;

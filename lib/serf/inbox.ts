@@ -25,8 +25,9 @@ import {
 import { WireError } from "../wire/wire_error.ts";
 import type { SerfCore } from "./core.ts";
 import type { OwnIntents } from "./own_intent.ts";
-import { type Queries, relayAddress } from "./query.ts";
+import type { Queries } from "./query.ts";
 import { type Queues, userMessage } from "./queues.ts";
+import { relayAddress } from "./relay.ts";
 import type { Roster } from "./roster.ts";
 import type { UserEvents } from "./user_event.ts";
 

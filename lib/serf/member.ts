@@ -7,6 +7,7 @@
  */
 
 import { formatEndpoint, formatIp } from "../kit/address.ts";
+import { PROTOCOL_MAX, PROTOCOL_MIN, type SwimConfig } from "../swim/config.ts";
 import type { NodeDescriptor } from "../wire/messages.ts";
 import { decodeTags } from "../wire/serf_messages.ts";
 import type { WireError } from "../wire/wire_error.ts";
@@ -86,4 +87,20 @@ export function memberOf(node: NodeDescriptor, status: MemberStatus): Member {
     delegateMax: vsn[4] ?? 0,
     delegateCur: vsn[5] ?? 0,
   };
+}
+
+/** Ourselves as long as, or once again, nobody has announced us: status none. */
+export function unknownSelf(config: SwimConfig, meta: Uint8Array): Member {
+  const { name, advertiseAddr, advertisePort, protocolVersion } = config;
+  const { min, max, current } = config.delegateVersion;
+  return memberOf({
+    name,
+    addr: advertiseAddr,
+    port: advertisePort,
+    meta,
+    vsn: Uint8Array.of(
+      ...[PROTOCOL_MIN, PROTOCOL_MAX, protocolVersion],
+      ...[min, max, current],
+    ),
+  }, "none");
 }

@@ -1,99 +1,189 @@
 /**
- * Queries of other members: recognised and passed on.
+ * Queries as the engine sees them: one door to the mechanisms behind.
  *
- * A query is recognised by Lamport time and number. The ring remembers those of
- * the last `queryBuffer` times, so that a query goes round the cluster once.
- * Queries are not answered here, and not asked.
+ *     ask ──▶ RunningQueries ◀── replies ───────────────┐
+ *      │                                                 │ ours, handed over
+ *      ├──▶ the "Query" queue (gossip)                   │
+ *      ▼                                                 │
+ *     ArrivedQueries ──▶ Answers ──▶ datagrams to others ┘
+ *      │      ▲
+ *      │      └── queries of others
+ *      ├──▶ the application, which answers by `respond`
+ *      └──▶ InternalQueries ──▶ NameConflicts
  *
- * One Lamport time holds at most `QUERIES_PER_LTIME_MAX` queries and the whole
- * ring `QUERIES_MAX`; upstream has no limit. See `ltime_ring.ts`.
+ * Our own query is handled here first, exactly like one of another member.
  *
- * Source: serf `serf.go` (handleQuery, handleQueryResponse), `delegate.go`.
+ * Source: serf `serf.go` (Query), `query.go`, `internal_query.go`.
  */
 
-import { formatEndpoint, formatIp } from "../kit/address.ts";
-import {
-  QueryFlag,
-  type QueryMessage,
-  type QueryResponse,
-  type Relay,
-} from "../wire/serf_messages.ts";
+import type { CompileExpression } from "../kit/expression.ts";
+import type { SwimEngine } from "../swim/engine.ts";
+import type { MemberView } from "../swim/member.ts";
+import type { OperationId } from "../swim/output.ts";
+import type { NodeDescriptor } from "../wire/messages.ts";
+import type { QueryMessage, QueryResponse } from "../wire/serf_messages.ts";
+import { Answers } from "./answer.ts";
+import { NameConflicts } from "./conflict.ts";
 import type { SerfCore } from "./core.ts";
-import { LTimeRing } from "./ltime_ring.ts";
+import type { QueryEvent } from "./event.ts";
+import {
+  CONFLICT_QUERY,
+  type InternalHandler,
+  InternalQueries,
+  PING_QUERY,
+} from "./internal_query.ts";
+import { ArrivedQueries } from "./query_arrival.ts";
+import { type Queues, userMessage } from "./queues.ts";
+import type { Roster } from "./roster.ts";
+import {
+  type QueryManner,
+  type QueryParams,
+  type QuerySink,
+  RunningQueries,
+} from "./running_query.ts";
 
-/** Most different queries with one Lamport time. */
-const QUERIES_PER_LTIME_MAX = 1_024;
-/** Most queries remembered. */
-const QUERIES_MAX = 16_384;
+export interface QueryParts {
+  readonly core: SerfCore;
+  readonly swim: Pick<SwimEngine, "sendUserMessage" | "liveCount">;
+  readonly roster: Roster;
+  readonly queues: Queues;
+  /** Absent when it comes later, by `provideCompiler`. */
+  readonly compile: CompileExpression | undefined;
+  /** Our tags at this moment. */
+  ownTags(): ReadonlyMap<string, string>;
+  /** Called when the cluster has decided that our name is another's. */
+  onNameLost(nowMs: number): void;
+}
 
 export class Queries {
-  readonly #core: SerfCore;
-  /** Numbers of the queries of each time. */
-  readonly #ring: LTimeRing<number>;
+  readonly #parts: QueryParts;
+  readonly #running: RunningQueries;
+  readonly #answers: Answers;
+  readonly #arrived: ArrivedQueries;
+  readonly #conflicts: NameConflicts;
+  /** Lamport times of the application's running queries. */
+  readonly #ltimes = new Map<OperationId, bigint>();
 
-  constructor(core: SerfCore) {
-    this.#core = core;
-    this.#ring = new LTimeRing({
-      slots: core.config.queryBuffer,
-      itemsPerTimeMax: QUERIES_PER_LTIME_MAX,
-      weightMax: QUERIES_MAX,
-      weigh: () => 1,
+  constructor(parts: QueryParts) {
+    const { core, swim, roster } = parts;
+    this.#parts = parts;
+    this.#running = new RunningQueries(core, roster);
+    this.#answers = new Answers({
+      core,
+      swim,
+      roster,
+      hearOwn: (message, nowMs) => this.#running.replyArrived(message, nowMs),
     });
+    this.#conflicts = new NameConflicts({
+      core,
+      roster,
+      answers: this.#answers,
+      ask: (params, sink, manner, nowMs) => {
+        this.#ask(params, sink, manner, nowMs);
+      },
+      onLost: parts.onNameLost,
+    });
+    const internal = new InternalQueries(
+      core,
+      new Map<string, InternalHandler>([
+        // The ack was all that it asked for.
+        [PING_QUERY, () => {}],
+        [
+          CONFLICT_QUERY,
+          (query, nowMs) => this.#conflicts.answer(query, nowMs),
+        ],
+      ]),
+    );
+    this.#arrived = new ArrivedQueries({
+      core,
+      answers: this.#answers,
+      internal,
+      ownTags: parts.ownTags,
+    }, parts.compile);
   }
+
+  // --- Requests -------------------------------------------------------------
+
+  /** Asks the cluster; see `SerfEngine.query`. */
+  ask(params: QueryParams, nowMs: number): OperationId {
+    const { core } = this.#parts;
+    const operation = core.nextOperation();
+    const sink: QuerySink = {
+      reply: (reply) => core.emit({ kind: "queryReply", operation, reply }),
+      done: (_, error) => {
+        this.#ltimes.delete(operation);
+        core.finish(operation, error === undefined ? {} : { error });
+      },
+    };
+    const manner = { hasAnswers: params.name !== PING_QUERY };
+    this.#ask(params, sink, manner, nowMs, operation);
+    return operation;
+  }
+
+  /** Nobody waits for the answers any more. */
+  giveUp(operation: OperationId, nowMs: number): void {
+    const ltime = this.#ltimes.get(operation);
+    if (ltime !== undefined) this.#running.giveUp(ltime, nowMs);
+  }
+
+  /** Answers a query; see `SerfEngine.respond`. */
+  respond(query: QueryEvent, payload: Uint8Array, nowMs: number): void {
+    this.#answers.respond(query, payload, nowMs);
+  }
+
+  // --- What happens ---------------------------------------------------------
 
   /** @returns whether the query is new and may be passed on */
   arrived(query: QueryMessage, nowMs: number): boolean {
-    const core = this.#core;
-    const { ltime, id, name } = query;
-    core.queryClock.witness(ltime);
-    const clockTime = core.queryClock.time;
-    if (this.#ring.isOld(ltime, clockTime)) {
-      core.refuse(
-        "WARN",
-        `received old query ${name} from time ${ltime} (current: ${clockTime})`,
-        nowMs,
-      );
-      return false;
-    }
-    if (this.#ring.at(ltime).includes(id)) return false;
-    if (!this.#ring.add(ltime, id)) {
-      core.refuse(
-        "WARN",
-        `too many queries at time ${ltime}, dropping ${name}`,
-        nowMs,
-      );
-      return false;
-    }
-    core.counters.queries++;
-    return (query.flags & QueryFlag.noBroadcast) === 0;
+    return this.#arrived.arrived(query, nowMs);
   }
 
-  /** An ack or answer; nobody here has asked. */
+  /** An ack or an answer. */
   responseArrived(response: QueryResponse, nowMs: number): void {
-    const { ltime, id, from } = response;
-    this.#core.refuse(
-      "WARN",
-      `reply for non-running query (LTime: ${ltime}, ID: ${id}) From: ${from}`,
+    this.#running.replyArrived(response, nowMs);
+  }
+
+  /** The time of the query of ours with this Lamport time is over. */
+  timedOut(ltime: bigint, nowMs: number): void {
+    this.#running.timedOut(ltime, nowMs);
+  }
+
+  /** A name is claimed by two nodes. */
+  conflictFound(
+    existing: MemberView,
+    other: NodeDescriptor,
+    nowMs: number,
+  ): void {
+    this.#conflicts.found(existing, other, nowMs);
+  }
+
+  provideCompiler(compile: CompileExpression, nowMs: number): void {
+    this.#arrived.provideCompiler(compile, nowMs);
+  }
+
+  /** Ends everything under way without success, since we shut down. */
+  abandon(error: string, nowMs: number): void {
+    this.#running.abandon(error, nowMs);
+  }
+
+  // --- Inside ---------------------------------------------------------------
+
+  #ask(
+    params: QueryParams,
+    sink: QuerySink,
+    manner: QueryManner,
+    nowMs: number,
+    operation?: OperationId,
+  ): void {
+    const { swim, queues } = this.#parts;
+    const { message, body } = this.#running.start(
+      params,
+      sink,
+      { manner, liveCount: swim.liveCount },
       nowMs,
     );
+    if (operation !== undefined) this.#ltimes.set(operation, message.ltime);
+    this.#arrived.arrived(message, nowMs);
+    queues.put("Query", userMessage(body));
   }
-}
-
-/** Names of network interfaces. */
-const ZONE = /^[\w.:-]{1,64}$/;
-
-/**
- * Where a relayed message goes, as `ip:port`.
- *
- * @returns `undefined` when no datagram can go there
- */
-export function relayAddress(relay: Relay): string | undefined {
-  const { destAddr, destPort, destZone } = relay;
-  const ip = formatIp(destAddr);
-  if (destPort < 1 || destPort > 65_535) return undefined;
-  if (destAddr.length === 4) return formatEndpoint(ip, destPort);
-  if (destAddr.length !== 16) return undefined;
-  if (destZone === "") return formatEndpoint(ip, destPort);
-  if (!ZONE.test(destZone)) return undefined;
-  return formatEndpoint(`${ip}%${destZone}`, destPort);
 }

@@ -30,6 +30,7 @@
 import type { Deadline } from "../kit/deadlines.ts";
 import type { NodeDescriptor } from "../wire/messages.ts";
 import type { LeaveIntent } from "../wire/serf_messages.ts";
+import type { Coordinates } from "./coordinates.ts";
 import type { SerfCore } from "./core.ts";
 import type { MemberEventType } from "./event.ts";
 import { RecentIntents } from "./intent.ts";
@@ -42,6 +43,12 @@ import {
   STATUS_NUMBERS,
 } from "./member.ts";
 import type { Timer } from "./timer.ts";
+
+/**
+ * What a member's newest gossip protocol must at least be to pass on a message.
+ * Source: serf `query.go` (kRandomMembers).
+ */
+const RELAY_PROTOCOL_MIN = 5;
 
 /** One member. There are very many of these in a simulation; keep it small. */
 class Row {
@@ -61,6 +68,7 @@ export type LeaveVerdict = "new" | "known" | "refute";
 
 export class Roster {
   readonly #core: SerfCore;
+  readonly #coordinates: Coordinates;
   readonly #intents: RecentIntents;
   readonly #rows = new Map<string, Row>();
   /** Exactly the rows with status failed, oldest failure first. */
@@ -70,8 +78,14 @@ export class Roster {
   /** Members on their way out that will be erased when their row is due. */
   readonly #prunes = new Map<string, Deadline<Timer>>();
 
-  constructor(core: SerfCore, intents: RecentIntents = new RecentIntents()) {
+  /** @param coordinates forgets the members that are erased here */
+  constructor(
+    core: SerfCore,
+    coordinates: Coordinates,
+    intents: RecentIntents = new RecentIntents(),
+  ) {
     this.#core = core;
+    this.#coordinates = coordinates;
     this.#intents = intents;
   }
 
@@ -88,6 +102,10 @@ export class Roster {
 
   get leftCount(): number {
     return this.#left.size;
+  }
+
+  has(name: string): boolean {
+    return this.#rows.has(name);
   }
 
   member(name: string): Member | undefined {
@@ -137,6 +155,36 @@ export class Roster {
       }
     }
     return false;
+  }
+
+  /** Members that neither failed nor left, as far as we know. */
+  get upCount(): number {
+    return this.#rows.size - this.#failed.size - this.#left.size;
+  }
+
+  /** Their names, in no order. */
+  *upNames(): Generator<string> {
+    for (const [name, { status }] of this.#rows) {
+      if (status !== "failed" && status !== "left") yield name;
+    }
+  }
+
+  /**
+   * Members chosen at random that can pass on a message: alive, not ourselves,
+   * and of a version that knows relays.
+   *
+   * @returns addresses as `ip:port`; at most `count`, fewer when there are fewer
+   */
+  pickRelays(count: number): string[] {
+    const { random, name: own } = this.#core;
+    const able: NodeDescriptor[] = [];
+    for (const [name, { node, status }] of this.#rows) {
+      const protocolMax = node.vsn[1] ?? 0;
+      if (status !== "alive" || name === own) continue;
+      if (protocolMax >= RELAY_PROTOCOL_MIN) able.push(node);
+    }
+    random.shuffle(able);
+    return able.slice(0, count).map(nodeAddress);
   }
 
   // --- Notifications of the SWIM layer --------------------------------------
@@ -315,6 +363,7 @@ export class Roster {
     this.#failed.delete(row);
     this.#left.delete(row);
     this.#cancelPrune(row);
+    this.#coordinates.forget(row.node.name);
     this.#deliver("member-reap", row, nowMs);
   }
 

@@ -16,11 +16,18 @@ export class OwnTags {
   /** Our operations by those of the SWIM layer that carry them out. */
   readonly #updates = new Map<OperationId, OperationId>();
   #meta: Uint8Array;
+  #current: ReadonlyMap<string, string>;
 
   /** @throws {RangeError} when the configured tags are too long */
   constructor(core: SerfCore) {
     this.#core = core;
+    this.#current = core.config.tags;
     this.#meta = this.#encode(core.config.tags);
+  }
+
+  /** Our tags by name; all of them, also where the version gossips one alone. */
+  get current(): ReadonlyMap<string, string> {
+    return this.#current;
   }
 
   /** Our tags as the SWIM layer gossips them. */
@@ -40,6 +47,7 @@ export class OwnTags {
   ): OperationId {
     const core = this.#core;
     this.#meta = this.#encode(tags);
+    this.#current = new Map(tags);
     const operation = core.nextOperation();
     const update = swim.updateMeta(core.config.broadcastTimeoutMs, nowMs);
     this.#updates.set(update, operation);

@@ -17,5 +17,7 @@ export type Timer =
   | { readonly kind: "leaveIntent"; readonly operation: OperationId }
   /** Our leave has had time to spread. */
   | { readonly kind: "leavePropagated" }
+  /** The time of a query of ours is over. */
+  | { readonly kind: "queryEnd"; readonly ltime: bigint }
   /** The end of a second in which log lines about bad input were counted. */
   | { readonly kind: "refusals" };

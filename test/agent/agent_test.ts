@@ -143,6 +143,25 @@ Deno.test("Agent.stats() has Serf's sections, with values of this process", asyn
   );
 });
 
+Deno.test("Agent.coordinate() is known of whom the agent has probed", async () => {
+  await using a = await TestAgent.start("a");
+  await using b = await TestAgent.start("b");
+  assert.equal(a.agent.stats().get("serf")?.get("coordinate_resets"), "0");
+  assert.deepEqual(a.agent.coordinate("a")?.vec, Array(8).fill(0));
+  assert.equal(a.agent.coordinate("b"), undefined);
+  await b.agent.join([a.gossipAddress], false);
+  const client = await a.connect();
+  await until(
+    "both to have probed each other",
+    async () =>
+      await client.coordinate("b") !== undefined &&
+      b.agent.coordinate("a") !== undefined,
+  );
+  assert.equal((await client.coordinate("a"))?.vec.length, 8);
+  assert.equal(await client.coordinate("nobody"), undefined);
+  client.close();
+});
+
 Deno.test("Agent.forceLeave() turns a failed member into one that left", async () => {
   await using a = await TestAgent.start("a");
   const b = await TestAgent.start("b");
@@ -217,4 +236,65 @@ Deno.test("Agent.serveRpc() says why it cannot, and the agent can be stopped", a
     message: `Error starting RPC listener: listen tcp ${a.rpcAddress}: ` +
       "bind: address already in use",
   });
+});
+
+Deno.test("Agent.query() asks, logs it, and keeps internal names to itself", async () => {
+  await using a = await TestAgent.start("a");
+  const query = (name: string, payload = "") => ({
+    name,
+    payload: utf8Bytes(payload),
+    filterNodes: [],
+    filterTags: new Map<string, string>(),
+    requestAck: true,
+    relayFactor: 0,
+    timeoutMs: 10,
+  });
+  const ask = async (name: string, payload?: string) => {
+    const replies: string[] = [];
+    const done = Promise.withResolvers<void>();
+    a.agent.query(query(name, payload), {
+      onReply: ({ kind, from }) => replies.push(`${kind} ${from}`),
+      onDone: done.resolve,
+    });
+    await done.promise;
+    return replies;
+  };
+  const unsubscribe = a.agent.subscribeEvents((event) => {
+    if (event.type === "query") a.agent.respond(event, utf8Bytes("1"));
+  });
+  assert.deepEqual(await ask("load", '"x"'), ["ack a", "response a"]);
+  unsubscribe();
+  assert.deepEqual(await ask("_serf_ping"), ["ack a"]);
+  await a.logged(
+    '[DEBUG] agent: Requesting query send: load. Payload: "\\"x\\""',
+  );
+  await a.logged("[INFO] agent: Received event: query: load");
+  const text = "Queries cannot contain the '_serf_' prefix";
+  await assert.rejects(ask("_serf_ping", "x"), { message: text });
+  await assert.rejects(ask("_serf_conflict"), { message: text });
+  await assert.rejects(ask("q", "x".repeat(1_024)), {
+    message: "query exceeds limit of 1024 bytes",
+  });
+  await a.logged(
+    "[WARN] agent: failed to start user query: query exceeds limit of 1024 bytes",
+  );
+});
+
+Deno.test("Agent shuts down when its name is another's", async () => {
+  await using a = await TestAgent.start("a");
+  await using b = await TestAgent.start("b");
+  await b.agent.join([a.gossipAddress], false);
+  await using impostor = await TestAgent.start("b");
+  await impostor.agent.join([a.gossipAddress], false);
+  await impostor.agent.down;
+  const end = impostor.lines.slice(
+    impostor.lines.findIndex((line) => line.includes("minority")),
+  );
+  assert.deepEqual(end.filter((line) => !line.startsWith("[DEBUG]")), [
+    "[WARN] serf: minority in name conflict resolution, quiting [0 / 1]",
+    "[WARN] serf: Shutdown without a Leave",
+    "[WARN] agent: Serf shutdown detected, quitting",
+    "[INFO] agent: requesting serf shutdown",
+    "[INFO] agent: shutdown complete",
+  ]);
 });

@@ -44,6 +44,9 @@ const CALLS = [
   "leave",
   "members",
   "monitor",
+  "query",
+  "reachability",
+  "rtt",
 ];
 
 Deno.test("a command loads no engine, no package and no Node module", () => {
@@ -55,7 +58,7 @@ Deno.test("a command loads no engine, no package and no Node module", () => {
     ];
     const heavy = loaded.filter((path) =>
       !path.endsWith(".ts") ||
-      /^lib\/(agent|serf|sim|swim|coordinate)\//.test(path)
+      /^lib\/(agent|serf|sim|swim)\/|vivaldi/.test(path)
     );
     assert.deepEqual(heavy, [], name);
     assert.ok(loaded.length < 40, `${name} loads ${loaded.length} files`);

@@ -9,12 +9,14 @@ import {
   encodeAuth,
   encodeEvent,
   encodeForceLeave,
+  encodeGetCoordinate,
   encodeHandshake,
   encodeJoin,
   encodeMemberFilter,
   encodeMonitor,
   encodeStop,
   encodeStream,
+  readCoordinateBody,
   readJoinBody,
   readLogBody,
   readMembersBody,
@@ -25,6 +27,7 @@ import {
   ClientSession,
 } from "../../lib/rpc/client_session.ts";
 import {
+  encodeCoordinateBody,
   encodeEventRecord,
   encodeJoinBody,
   encodeLogRecord,
@@ -43,6 +46,8 @@ const MEMBERS = [
   member("n1", { tags: { role: "lb" } }),
   member("n2", { ip: "::1" }),
 ];
+
+const PLACE = { vec: [0.25, -0.5], error: 1, adjustment: 0, height: 1e-5 };
 
 /** Requests of a client as one stream of bytes. */
 function requests(
@@ -77,6 +82,7 @@ function serverSeeds(): Uint8Array[] {
     ["stop", encodeStop(3n)],
     ["leave"],
     ["stats"],
+    ["get-coordinate", encodeGetCoordinate("n1")],
     ["query", encodeStream("*")],
   ] as const;
   const each = calls.map((call) =>
@@ -131,6 +137,8 @@ function clientSeeds(): Uint8Array[] {
         coalesce: false,
       }),
     ]),
+    encodeResponse(6n, { error: "", body: encodeCoordinateBody(PLACE) }),
+    encodeResponse(6n, { error: "", body: encodeCoordinateBody(undefined) }),
   ];
 }
 
@@ -141,6 +149,7 @@ const FORMS: readonly AnswerForm[] = [
   "onSuccess",
   "onSuccess",
   "stream",
+  "onSuccess",
 ];
 /** How the body of the answer under each number is read. */
 const READERS = [
@@ -150,6 +159,7 @@ const READERS = [
   readMembersBody,
   readStatsBody,
   readLogBody,
+  readCoordinateBody,
 ];
 
 export const RPC_TARGETS: readonly FuzzTarget[] = [

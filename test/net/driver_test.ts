@@ -8,6 +8,7 @@ import { formatEndpoint } from "../../lib/kit/address.ts";
 import { utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
 import { BindError } from "../../lib/net/bind.ts";
 import { type DriverOptions, NodeDriver } from "../../lib/net/driver.ts";
+import type { QueryParams } from "../../lib/serf/engine.ts";
 import type { SerfEvent } from "../../lib/serf/event.ts";
 import { PROFILES } from "../../lib/swim/config.ts";
 import { Keyring } from "../../lib/wire/keyring.ts";
@@ -26,6 +27,7 @@ class Node {
       key?: Uint8Array;
       advertise?: DriverOptions["advertise"];
       onEvent?: (event: SerfEvent) => void;
+      onNameLost?: () => void;
     } = {},
   ) {
     const { host = "127.0.0.1", port = 0, key, advertise } = options;
@@ -44,6 +46,7 @@ class Node {
         options.onEvent?.(event);
       },
       onLog: (level, text) => this.log.push(`[${level}] ${text}`),
+      onNameLost: () => options.onNameLost?.(),
     });
   }
 
@@ -72,6 +75,7 @@ class Node {
 }
 
 function shortText(event: SerfEvent): string {
+  if (event.type === "query") return `query ${event.name}`;
   return event.type === "user"
     ? `user ${event.name} ${utf8Text(event.payload)}`
     : `${event.type} ${event.members.map(({ name }) => name).join(" ")}`;
@@ -336,4 +340,79 @@ Deno.test("NodeDriver.shutdown() ends what is under way and may be repeated", as
   await assert.rejects(leaving, { message: "Serf was shut down" });
   assert.equal(a.driver.state, "shutdown");
   await assert.rejects(a.driver.leave());
+});
+
+/** Asks, and collects what comes back until the end. */
+async function repliesTo(
+  driver: NodeDriver,
+  params: QueryParams,
+): Promise<string[]> {
+  const replies: string[] = [];
+  const done = Promise.withResolvers<void>();
+  driver.query(params, {
+    onReply: (reply) => {
+      const text = reply.kind === "ack" ? "" : utf8Text(reply.payload);
+      replies.push(`${reply.kind} ${reply.from} ${text}`.trimEnd());
+    },
+    onDone: done.resolve,
+  });
+  await done.promise;
+  return replies.sort();
+}
+
+Deno.test("NodeDriver asks, answers, and hears its own answer", async () => {
+  const answering = (name: string) => {
+    const node: Node = new Node(name, {
+      onEvent: (event) => {
+        if (event.type !== "query") return;
+        node.driver.respond(event, utf8Bytes(`${event.name} of ${name}`));
+      },
+    });
+    return node;
+  };
+  using a = answering("a");
+  using b = answering("b");
+  await b.join(a.address);
+  await a.sees("a alive", "b alive");
+  const params = { name: "load", requestAck: true, relayFactor: 1 };
+  assert.deepEqual(await repliesTo(a.driver, params), [
+    "ack a",
+    "ack b",
+    "response a load of a",
+    "response b load of b",
+  ]);
+});
+
+Deno.test("NodeDriver loads the compiler for filters when it is first needed", async () => {
+  using a = new Node("a");
+  const filterTags = new Map([["role", "^$"]]);
+  const params = { name: "x", requestAck: true, timeoutMs: 1_000, filterTags };
+  assert.deepEqual(await repliesTo(a.driver, params), ["ack a"]);
+  assert.ok(a.events.includes("query x"));
+});
+
+Deno.test("NodeDriver.query() can be given up, and then says no more", async () => {
+  using a = new Node("a");
+  const seen: string[] = [];
+  const giveUp = a.driver.query({ name: "x" }, {
+    onReply: ({ from }) => seen.push(from),
+    onDone: () => seen.push("done"),
+  });
+  giveUp();
+  giveUp();
+  await repliesTo(a.driver, { name: "y", timeoutMs: 1 });
+  assert.deepEqual(seen, []);
+});
+
+Deno.test("NodeDriver shuts down when the cluster gives its name to another", async () => {
+  using a = new Node("a");
+  using b = new Node("b");
+  await b.join(a.address);
+  await b.sees("a alive", "b alive");
+  let hasLost = false;
+  using impostor = new Node("b", { onNameLost: () => hasLost = true });
+  await impostor.join(a.address);
+  await until("the vote", () => hasLost);
+  assert.equal(impostor.driver.state, "shutdown");
+  assert.equal(b.driver.state, "alive");
 });

@@ -1,7 +1,8 @@
 /** The RPC port over real sockets: our server and our client, and a fake agent. */
 
 import assert from "node:assert/strict";
-import { concatBytes } from "../../lib/kit/bytes.ts";
+import { concatBytes, utf8Bytes } from "../../lib/kit/bytes.ts";
+import type { QueryListener } from "../../lib/net/driver.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import { RpcServer } from "../../lib/net/rpc_server.ts";
 import {
@@ -12,7 +13,7 @@ import {
 import { ClientSession } from "../../lib/rpc/client_session.ts";
 import type { RpcMember } from "../../lib/rpc/protocol.ts";
 import type { UserEvent } from "../../lib/serf/event.ts";
-import { FakeTarget, member } from "../rpc/fake_target.ts";
+import { FakeTarget, member, queryEvent } from "../rpc/fake_target.ts";
 import { until } from "./deadline.ts";
 
 interface Served {
@@ -82,6 +83,10 @@ Deno.test("RpcServer serves every request of a client", () =>
     const tags = new Map([["role", "w(eb)?|x"]]);
     assert.equal(names(await client.members({ tags })), "n2");
     assert.deepEqual(await client.stats(), target.statistics);
+    const place = { vec: [0.5, -1e-9], error: 1, adjustment: 0, height: 1e-5 };
+    target.coordinates.set("n2", place);
+    assert.deepEqual(await client.coordinate("n2"), place);
+    assert.equal(await client.coordinate("n3"), undefined);
     assert.equal(await client.join(["a", "b:1"], true), 2);
     await client.forceLeave("n3", true);
     await client.event({
@@ -355,3 +360,96 @@ Deno.test("RpcClient fails what is pending when the agent talks nonsense", async
   await served;
   listener.close();
 });
+
+Deno.test("RpcServer passes a query on, and what comes back to it", () =>
+  serving(async ({ target, address }) => {
+    let listener: QueryListener | undefined;
+    target.onQuery = (_, given) => {
+      listener = given;
+      // Even what comes back at once is told after the answer.
+      given.onReply({ kind: "ack", from: "n1" });
+    };
+    const client = await RpcClient.connect({ address });
+    const seen: string[] = [];
+    const done = client.query({
+      name: "load",
+      payload: utf8Bytes("now"),
+      filterNodes: ["n1"],
+      filterTags: new Map([["role", "w.*"]]),
+      requestAck: true,
+      relayFactor: 3,
+      timeoutMs: 1_500,
+    }, {
+      onStart: () => seen.push("start"),
+      onReply: (reply) => seen.push(`${reply.kind} ${reply.from}`),
+    });
+    await until("the ack", () => seen.length === 2);
+    assert.deepEqual(target.calls, [
+      "query load now filters=n1,role=w.* ack=true relay=3 timeout=1500",
+    ]);
+    const payload = utf8Bytes("0.5");
+    listener?.onReply({ kind: "response", from: "n1", payload });
+    listener?.onDone();
+    await done;
+    assert.deepEqual(seen, ["start", "ack n1", "response n1"]);
+    client.close();
+    assert.equal(target.givenUp, 0);
+  }));
+
+Deno.test("RpcServer answers with the reason when a query is refused", () =>
+  serving(async ({ target, address }) => {
+    target.onQuery = () => {
+      throw new Error("query exceeds limit of 1024 bytes");
+    };
+    const client = await RpcClient.connect({ address });
+    const listener = {
+      onStart: () => assert.fail("it has not begun"),
+      onReply: () => assert.fail("nothing comes back"),
+    };
+    await assert.rejects(client.query({ name: "x" }, listener), {
+      message: "query exceeds limit of 1024 bytes",
+    });
+    assert.deepEqual(await client.members(), []);
+    client.close();
+  }));
+
+Deno.test("RpcServer gives up the queries of a client that goes away", () =>
+  serving(async ({ target, address }) => {
+    let isAsked = false;
+    target.onQuery = () => isAsked = true;
+    const client = await RpcClient.connect({ address });
+    const done = client.query({ name: "x" }, { onReply: () => {} });
+    await until("the query", () => isAsked);
+    assert.deepEqual(await client.members(), []);
+    client.close();
+    await done;
+    await until("the end", () => target.givenUp === 1);
+  }));
+
+Deno.test("RpcServer lets clients answer the queries that they were shown", () =>
+  serving(async ({ target, address }) => {
+    const client = await RpcClient.connect({ address });
+    const ids: bigint[] = [];
+    await client.stream("query:load", (record) => {
+      assert.ok(record instanceof Map);
+      ids.push(BigInt(record.get("ID") as number));
+    });
+    target.emit(queryEvent({ name: "other" }));
+    target.emit(queryEvent());
+    target.emit(queryEvent({ deadlineMs: -1 }));
+    await until("the records", () => ids.length === 2);
+    assert.deepEqual(ids, [1n, 2n]);
+    await client.respond(1n, utf8Bytes("0.5"));
+    assert.deepEqual(target.calls, ["respond load 0.5"]);
+    target.respondError =
+      "failed to respond to key query: response already sent";
+    await assert.rejects(client.respond(1n, utf8Bytes("x")), {
+      message: target.respondError,
+    });
+    for (const id of [2n, 3n]) {
+      await assert.rejects(client.respond(id, utf8Bytes("x")), {
+        message: "No pending queries matching ID",
+      });
+    }
+    client.close();
+  }));

@@ -20,23 +20,34 @@ import {
   encodeAuth,
   encodeEvent,
   encodeForceLeave,
+  encodeGetCoordinate,
   encodeHandshake,
   encodeJoin,
   encodeMemberFilter,
   encodeMonitor,
+  encodeQuery,
   encodeStop,
   encodeStream,
+  readCoordinateBody,
   readJoinBody,
   readMembersBody,
+  readQueryRecord,
   readStatsBody,
 } from "../../lib/rpc/client_bodies.ts";
 import {
   type AnswerForm,
   ClientSession,
 } from "../../lib/rpc/client_session.ts";
-import type { RpcMember } from "../../lib/rpc/protocol.ts";
+import {
+  RESPONSE_LIMITS,
+  type RpcMember,
+  type RpcQuery,
+  ValueCutter,
+} from "../../lib/rpc/protocol.ts";
+import type { QueryStream } from "../../lib/rpc/record_streams.ts";
 import { commandFormat } from "../../lib/rpc/request.ts";
 import {
+  encodeCoordinateBody,
   encodeJoinBody,
   encodeMembersBody,
   encodeStatsBody,
@@ -59,16 +70,10 @@ import {
   CAPTURES,
   headerField,
 } from "./captures.ts";
+import { queryEvent } from "./fake_target.ts";
 
 /** Sessions that use commands which do not exist here yet, and which ones. */
 const WAITING: Readonly<Record<string, readonly string[]>> = {
-  "go-query": ["query"],
-  "go-query-filters": ["query"],
-  "go-query-err": ["query"],
-  "go-reachability": ["query"],
-  "go-rtt": ["get-coordinate"],
-  "go-rtt-one": ["get-coordinate"],
-  "go-rtt-unknown": ["get-coordinate"],
   "go-tags": ["tags"],
   "go-tags-err": ["tags"],
   "go-keys-list-noenc": ["list-keys"],
@@ -81,13 +86,6 @@ const WAITING: Readonly<Record<string, readonly string[]>> = {
   "go-keys-use-missing": ["use-key"],
   "go-keys-badlen": ["install-key"],
   "go-keys-badb64": ["install-key"],
-  "raw-pipelined": ["get-coordinate"],
-  "raw-stream-all": ["respond"],
-  "raw-respond-toobig": ["respond"],
-  "raw-query": ["query"],
-  "raw-query-edge": ["query"],
-  "raw-respond-late": ["query", "respond"],
-  "raw-seq-shared": ["query"],
 };
 
 /** The agent ended these by itself, after a leave. */
@@ -98,11 +96,16 @@ const ENDED_BY_AGENT = ["raw-leave", "go-leave"];
  */
 const NEWER_BEHAVIOUR = ["raw-bin-command"];
 
-const COVERED = CAPTURES.filter(({ id }) => WAITING[id] === undefined);
+/** Records of several streams come in another order here; played below. */
+const APART = ["raw-stream-all"];
+
+const COVERED = CAPTURES.filter(({ id }) =>
+  WAITING[id] === undefined && !APART.includes(id)
+);
 
 Deno.test("every captured session is played, or waits for a command that we lack", () => {
   assert.equal(CAPTURES.length, 67);
-  assert.equal(COVERED.length, 41);
+  assert.equal(COVERED.length, 54);
   for (const [id, commands] of Object.entries(WAITING)) {
     const sent = captureOf(id).messages.map((each) =>
       headerField(each, "Command")
@@ -143,12 +146,81 @@ Deno.test("ServerSession refuses once what the captured agents refused twice", (
   ]);
 });
 
-Deno.test("query records are the only ones left out of the sessions played", () => {
-  const skipped = COVERED.map((capture) =>
-    playServer(capture, (bytes) => [bytes]).skippedRecords
+Deno.test("records without a sender are the only ones left out of the sessions played", () => {
+  const skipped = COVERED.filter((capture) =>
+    playServer(capture, (bytes) => [bytes]).skippedRecords > 0
   );
-  assert.equal(skipped.reduce((sum, each) => sum + each), 1);
+  assert.deepEqual(skipped.map(({ id }) => id), ["raw-seq-shared"]);
 });
+
+Deno.test("ServerSession streams events, numbers queries and knows the numbers again", () => {
+  const [capture] = APART.map(captureOf);
+  const session = new ServerSession({ authKey: "", peer: "127.0.0.1:40000" });
+  const asked: CapturedMessage[] = [];
+  const offered = new Set<string>();
+  const expected: string[] = [];
+  const pending: boolean[] = [];
+  const cutter = new ValueCutter(RESPONSE_LIMITS);
+  const collect = () => {
+    for (let write; (write = session.takeWrite()) !== undefined;) {
+      cutter.push(write.bytes);
+    }
+  };
+  for (const message of capture?.messages ?? []) {
+    collect();
+    const seq = seqOf(message) as bigint;
+    if (message.dir === "c>s") {
+      session.handleBytes(bytesOf(message));
+      asked.push(message);
+      for (const output of session.drain()) {
+        assert.ok(output.kind === "request");
+        assert.ok(output.request.kind === "respond");
+        pending.push(session.pendingQuery(output.request.id) !== undefined);
+      }
+      continue;
+    }
+    expected.push(`${seq} ${recordText(message.body)}`);
+    const place = asked.findIndex((each) => seqOf(each) === seq);
+    if (place >= 0) {
+      const [request] = asked.splice(place, 1);
+      if (headerField(request as CapturedMessage, "Command") === "respond") {
+        session.answer({ error: headerField(message, "Error") as string });
+      }
+      continue;
+    }
+    // Every stream's copy is in the capture; the session makes them of one event.
+    const key = recordText(message.body);
+    const occurrence = expected.filter((each) => each === `${seq} ${key}`);
+    const offer = `${occurrence.length} ${key}`;
+    if (!offered.has(offer)) offerRecord(session, new Map(), message);
+    offered.add(offer);
+  }
+  collect();
+  const values: unknown[] = [];
+  for (let bytes; (bytes = cutter.next()) !== undefined;) {
+    values.push(plain(decodeValue(bytes)));
+  }
+  const written: string[] = [];
+  const ids: unknown[] = [];
+  for (const [i, value] of values.entries()) {
+    const header = value as Record<string, unknown>;
+    if (header.Seq === undefined) continue;
+    const next = values[i + 1] as Record<string, unknown> | undefined;
+    const body = next?.Seq === undefined ? next : undefined;
+    if (body?.ID !== undefined) ids.push(body.ID);
+    written.push(`${header.Seq} ${recordText(body)}`);
+  }
+  // Answers overtake records, and the streams take turns.
+  assert.deepEqual(written.toSorted(), expected.toSorted());
+  assert.deepEqual(ids.toSorted(), [1, 2, 3], "each copy has its own number");
+  assert.deepEqual(pending, [true, true, false, true]);
+});
+
+/** A body but for the number of a query, which depends on the order of streams. */
+function recordText(body: unknown): string {
+  if (body === undefined) return "-";
+  return JSON.stringify(body, (key, value) => key === "ID" ? 0 : value);
+}
 
 /** Plays one capture and checks every byte that comes out. */
 function playServer(
@@ -162,12 +234,22 @@ function playServer(
     peer: "127.0.0.1:40000",
   });
   const result = { doubledRefusals: 0, skippedRecords: 0 };
-  const unanswered: bigint[] = [];
-  let performing: AgentRequest | undefined;
+  const unanswered: CapturedMessage[] = [];
+  let performing: { request: AgentRequest; of: CapturedMessage } | undefined;
+  const queries: Queries = new Map();
   let written = new Uint8Array(0);
   const collect = () => {
     for (let write; (write = session.takeWrite()) !== undefined;) {
       written = concatBytes([written, write.bytes]) as Uint8Array<ArrayBuffer>;
+    }
+  };
+  /** Takes in what the session wants because of a message. */
+  const drain = (message: CapturedMessage) => {
+    for (const output of session.drain()) {
+      if (output.kind === "openMonitor") session.startMonitor([]);
+      if (output.kind !== "request") continue;
+      checkRequest(output.request, message);
+      performing = { request: output.request, of: message };
     }
   };
   const expect = (message: CapturedMessage) => {
@@ -178,32 +260,31 @@ function playServer(
   };
   for (const message of capture.messages) {
     if (message.dir === "c>s") {
-      const seq = seqOf(message);
-      if (seq !== undefined) unanswered.push(seq);
+      if (seqOf(message) !== undefined) unanswered.push(message);
       for (const portion of portionsOf(bytesOf(message))) {
         session.handleBytes(portion);
-        for (const output of session.drain()) {
-          if (output.kind === "openMonitor") session.startMonitor([]);
-          if (output.kind !== "request") continue;
-          checkRequest(output.request, message);
-          performing = output.request;
-        }
+        drain(message);
         collect();
       }
       continue;
     }
     const seq = seqOf(message) as bigint;
-    const place = unanswered.indexOf(seq);
+    const place = unanswered.findIndex((each) => seqOf(each) === seq);
     if (place >= 0) {
-      unanswered.splice(place, 1);
-      if (performing !== undefined) answerAs(session, performing, message);
-      performing = undefined;
+      const [asked] = unanswered.splice(place, 1);
+      if (performing !== undefined && performing.of === asked) {
+        const { request } = performing;
+        performing = undefined;
+        answerAs(session, queries, request, message);
+        // A request that the client sent ahead is read only now.
+        drain(unanswered[0] ?? message);
+      }
       collect();
       expect(message);
     } else if (message.body === undefined) {
       assert.equal(headerField(message, "Error"), "Authentication required");
       result.doubledRefusals++;
-    } else if (offerRecord(session, message)) {
+    } else if (offerRecord(session, queries, message)) {
       collect();
       expect(message);
     } else {
@@ -211,7 +292,9 @@ function playServer(
     }
   }
   // The one case without an answer: the expression of a filter is bad.
-  if (performing?.kind === "membersFiltered") session.refuse("as captured");
+  if (performing?.request.kind === "membersFiltered") {
+    session.refuse("as captured");
+  }
   assert.equal(written.length, 0, `${capture.id}: nothing else was written`);
   if (
     !ENDED_BY_AGENT.includes(capture.id) &&
@@ -226,13 +309,22 @@ function playServer(
   return result;
 }
 
+/** Where what comes back to running queries goes, by their numbers. */
+type Queries = Map<bigint, QueryStream>;
+
 /** Answers a request with what the captured agent answered. */
 function answerAs(
   session: ServerSession,
+  queries: Queries,
   request: AgentRequest,
   answer: CapturedMessage,
 ): void {
   const error = headerField(answer, "Error") as string;
+  if (request.kind === "query" && error === "") {
+    const stream = session.openQuery();
+    queries.set(stream.seq, stream);
+    return session.answerQuery(stream);
+  }
   if (answer.body_hex === undefined) return session.answer({ error });
   const body = decodeValue(bytesOfHex(answer.body_hex));
   session.answer({ error, body: reencode(request, body) });
@@ -244,6 +336,8 @@ function reencode(request: AgentRequest, body: MsgpackValue): Uint8Array {
       return encodeJoinBody(readJoinBody(body));
     case "stats":
       return encodeStatsBody(readStatsBody(body));
+    case "getCoordinate":
+      return encodeCoordinateBody(readCoordinateBody(body));
     case "members":
     case "membersFiltered":
       return encodeMembersBody(readMembersBody(body));
@@ -277,11 +371,34 @@ function checkRequest(request: AgentRequest, message: CapturedMessage): void {
         body.Tags ?? {},
       );
       break;
+    case "getCoordinate":
+      assert.equal(request.node, body.Node);
+      break;
+    case "query":
+      checkQuery(request.query, body);
+      break;
+    case "respond":
+      assert.equal(request.id, BigInt(body.ID as number));
+      assert.equal(hexOf(request.payload), payloadHex(body.Payload));
+      break;
     case "members":
     case "leave":
     case "stats":
       assert.equal(message.body, undefined);
   }
+}
+
+function checkQuery(query: RpcQuery, body: Record<string, unknown>): void {
+  assert.equal(query.name, body.Name);
+  assert.equal(hexOf(query.payload), payloadHex(body.Payload));
+  assert.deepEqual(query.filterNodes, body.FilterNodes ?? []);
+  assert.deepEqual(
+    Object.fromEntries(query.filterTags),
+    body.FilterTags ?? {},
+  );
+  assert.equal(query.requestAck, body.RequestAck ?? false);
+  assert.equal(query.relayFactor, body.RelayFactor ?? 0);
+  assert.equal(query.timeoutMs, (body.Timeout as number ?? 0) / 1e6);
 }
 
 function payloadHex(payload: unknown): string {
@@ -291,9 +408,10 @@ function payloadHex(payload: unknown): string {
   return (payload as { $bin: string } | null | undefined)?.$bin ?? "";
 }
 
-/** @returns false for records of queries, which there are none of here */
+/** @returns false for replies without a sender, which are never sent here */
 function offerRecord(
   session: ServerSession,
+  queries: Queries,
   message: CapturedMessage,
 ): boolean {
   const body = decodeValue(bytesOfHex(message.body_hex as string));
@@ -303,8 +421,16 @@ function offerRecord(
     session.offerLog(String(line));
     return true;
   }
+  if (body.has("Type")) {
+    const stream = queries.get(seqOf(message) as bigint);
+    const record = readQueryRecord(body);
+    assert.ok(stream !== undefined && record !== undefined);
+    if (record.kind === "done") stream.end();
+    else if (record.from === "") return false;
+    else session.offerReply(stream, record);
+    return true;
+  }
   const type = String(body.get("Event"));
-  if (type === "query") return false;
   session.offerEvent(eventOf(type, body));
   return true;
 }
@@ -313,16 +439,20 @@ function eventOf(
   type: string,
   body: ReadonlyMap<string, MsgpackValue>,
 ): SerfEvent {
-  if (type !== "user") {
+  if (type !== "user" && type !== "query") {
     const members = readMembersBody(body);
     return { type: type as "member-join", members: members.map(asMember) };
   }
   const payload = body.get("Payload");
-  return {
-    type: "user",
+  const common = {
     ltime: BigInt(body.get("LTime") as number),
     name: String(body.get("Name")),
     payload: payload === null ? new Uint8Array(0) : payload as Uint8Array,
+  };
+  if (type === "query") return queryEvent(common);
+  return {
+    ...common,
+    type: "user",
     coalesce: body.get("Coalesce") as boolean,
   };
 }
@@ -377,6 +507,52 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     encodeEvent({ name: "deploy", coalesce: false }),
   ]],
   "go-info": [["stats", "onSuccess"]],
+  "go-query": [[
+    "query",
+    "stream",
+    encodeQuery({
+      name: "load",
+      payload: new TextEncoder().encode("hello"),
+      filterTags: new Map(),
+      requestAck: true,
+      timeoutMs: 1_500,
+    }),
+  ]],
+  "go-query-filters": [[
+    "query",
+    "stream",
+    encodeQuery({
+      name: "load",
+      filterNodes: ["m2"],
+      filterTags: new Map([["role", "web"]]),
+      relayFactor: 1,
+      timeoutMs: 1_000,
+    }),
+  ]],
+  "go-query-err": [[
+    "query",
+    "stream",
+    encodeQuery({
+      name: "_serf_x",
+      filterTags: new Map(),
+      requestAck: true,
+    }),
+  ]],
+  "go-reachability": [
+    ["members", "onSuccess"],
+    [
+      "query",
+      "stream",
+      encodeQuery({ name: "_serf_ping", requestAck: true }),
+    ],
+  ],
+  "go-rtt": [coordinateCall("m1"), coordinateCall("m2")],
+  "go-rtt-one": [
+    ["stats", "onSuccess"],
+    coordinateCall("m2"),
+    coordinateCall("m1"),
+  ],
+  "go-rtt-unknown": [coordinateCall("zz")],
   "go-join": [["join", "always", encodeJoin(["127.0.0.32:28946"], false)]],
   "go-join-fail": [["join", "always", encodeJoin(["127.0.0.99:1"], true)]],
   "go-force-leave": [[
@@ -401,6 +577,10 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     ["stop", "none", encodeStop(2n)],
   ],
 };
+
+function coordinateCall(node: string): Call {
+  return ["get-coordinate", "onSuccess", encodeGetCoordinate(node)];
+}
 
 Deno.test("ClientSession sends what Go's client sent, and understands the answers", () => {
   for (const [id, calls] of Object.entries(CALLS)) {
@@ -449,9 +629,19 @@ function playClient(
       assert.equal(output.error, headerField(message, "Error"));
     }
     const body = output?.body === undefined ? undefined : plain(output.body);
-    assert.deepEqual(body, message.body, capture.id);
+    assert.deepEqual(body, withoutMarks(message.body), capture.id);
   }
   assert.equal(remaining.length, 0, capture.id);
+}
+
+/** A value of a capture, with its floats as plain numbers. */
+function withoutMarks(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutMarks);
+  if (value === null || typeof value !== "object") return value;
+  if ("$f64" in value) return value.$f64;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, withoutMarks(item)]),
+  );
 }
 
 /** A decoded value as the captures show it. */

@@ -6,13 +6,19 @@
 import assert from "node:assert/strict";
 import { concatBytes } from "../../lib/kit/bytes.ts";
 import {
+  readCoordinateBody,
   readJoinBody,
   readLogBody,
   readMembersBody,
+  readQueryRecord,
   readStatsBody,
 } from "../../lib/rpc/client_bodies.ts";
 import { ClientSession } from "../../lib/rpc/client_session.ts";
-import { encodeMembersBody, encodeResponse } from "../../lib/rpc/response.ts";
+import {
+  encodeCoordinateBody,
+  encodeMembersBody,
+  encodeResponse,
+} from "../../lib/rpc/response.ts";
 import { RpcWriter } from "../../lib/rpc/writer.ts";
 import { decodeValue } from "../../lib/wire/msgpack_value.ts";
 import { WireError } from "../../lib/wire/wire_error.ts";
@@ -147,4 +153,61 @@ Deno.test("bodies of the wrong type are refused", () => {
   }
   const stats = new RpcWriter().map(1).text("agent").text("x").finish();
   assert.throws(() => readStatsBody(decodeValue(stats)), /agent is not a map/);
+});
+
+Deno.test("readQueryRecord() knows three kinds of records and passes over others", () => {
+  const read = (type: string, from = "n1") =>
+    readQueryRecord(decodeValue(
+      new RpcWriter().map(3).text("From").text(from).text("Payload")
+        .bytes(Uint8Array.of(1)).text("Type").text(type).finish(),
+    ));
+  assert.deepEqual(read("ack"), { kind: "ack", from: "n1" });
+  assert.deepEqual(read("response"), {
+    kind: "response",
+    from: "n1",
+    payload: Uint8Array.of(1),
+  });
+  assert.deepEqual(read("done", ""), { kind: "done" });
+  assert.equal(read("later"), undefined);
+  assert.equal(readQueryRecord(null), undefined);
+  assert.throws(() => readQueryRecord(5), WireError);
+});
+
+Deno.test("readCoordinateBody() reads what encodeCoordinateBody() wrote", () => {
+  const place = {
+    vec: [0.25, -1e-9, 0],
+    error: 1.5,
+    adjustment: -0.125,
+    height: 1e-5,
+  };
+  const roundTrip = (given: typeof place | undefined) =>
+    readCoordinateBody(decodeValue(encodeCoordinateBody(given)));
+  assert.deepEqual(roundTrip(place), place);
+  assert.equal(roundTrip(undefined), undefined);
+});
+
+Deno.test("readCoordinateBody() takes missing fields, nil and integers as they are", () => {
+  const read = (writer: RpcWriter) =>
+    readCoordinateBody(decodeValue(writer.finish()));
+  assert.equal(readCoordinateBody(null), undefined);
+  assert.equal(read(new RpcWriter().map(1).text("Coord").nil()), undefined);
+  const sparse = new RpcWriter().map(2).text("Ok").bool(true)
+    .text("Coord").map(2).text("Error").uint(1).text("Vec").nil();
+  assert.deepEqual(read(sparse), {
+    vec: [],
+    error: 1,
+    adjustment: 0,
+    height: 0,
+  });
+  const wrong: RpcWriter[] = [
+    new RpcWriter().map(1).text("Ok").uint(1),
+    new RpcWriter().map(2).text("Ok").bool(true).text("Coord").array(0),
+    new RpcWriter().map(2).text("Ok").bool(true).text("Coord").map(1)
+      .text("Vec").text("x"),
+    new RpcWriter().map(2).text("Ok").bool(true).text("Coord").map(1)
+      .text("Vec").array(1).text("x"),
+    new RpcWriter().map(2).text("Ok").bool(true).text("Coord").map(1)
+      .text("Height").bool(true),
+  ];
+  for (const writer of wrong) assert.throws(() => read(writer), WireError);
 });

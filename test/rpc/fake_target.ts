@@ -3,8 +3,28 @@
 import { parseIp } from "../../lib/kit/address.ts";
 import type { LogLevel } from "../../lib/kit/log.ts";
 import type { RpcTarget } from "../../lib/net/rpc_server.ts";
-import type { SerfEvent } from "../../lib/serf/event.ts";
+import type { QueryListener } from "../../lib/net/driver.ts";
+import type { RpcQuery } from "../../lib/rpc/protocol.ts";
+import type { QueryEvent, SerfEvent } from "../../lib/serf/event.ts";
 import type { Member, MemberStatus } from "../../lib/serf/member.ts";
+import type { CoordinateRecord } from "../../lib/wire/serf_payloads.ts";
+
+/** A query that may be answered for ever. */
+export function queryEvent(given: Partial<QueryEvent> = {}): QueryEvent {
+  return {
+    type: "query",
+    ltime: 1n,
+    id: 7,
+    name: "load",
+    payload: new Uint8Array(0),
+    sourceNode: "n1",
+    sourceAddr: Uint8Array.of(127, 0, 0, 1),
+    sourcePort: 7946,
+    relayFactor: 0,
+    deadlineMs: Infinity,
+    ...given,
+  };
+}
 
 /** A member with the usual protocol numbers. */
 export function member(
@@ -36,6 +56,7 @@ export function member(
 export class FakeTarget implements RpcTarget {
   memberList: Member[] = [];
   statistics = new Map<string, ReadonlyMap<string, string>>();
+  coordinates = new Map<string, CoordinateRecord>();
   /** What `join` does. */
   onJoin: (addresses: readonly string[]) => Promise<number> = (addresses) =>
     Promise.resolve(addresses.length);
@@ -43,6 +64,15 @@ export class FakeTarget implements RpcTarget {
   onLeave: () => Promise<void> = () => Promise.resolve();
   /** What `userEvent` fails with. */
   eventError: string | undefined;
+  /** What `query` does beside taking a note. */
+  onQuery: (query: RpcQuery, listener: QueryListener) => void = (
+    _,
+    listener,
+  ) => listener.onDone();
+  /** How many queries were given up. */
+  givenUp = 0;
+  /** What `respond` fails with. */
+  respondError: string | undefined;
   /** What monitors are given first. */
   backlog: string[] = [];
 
@@ -92,8 +122,34 @@ export class FakeTarget implements RpcTarget {
     if (this.eventError !== undefined) throw new Error(this.eventError);
   }
 
+  query(query: RpcQuery, listener: QueryListener): () => void {
+    const { name, payload, filterNodes, filterTags } = query;
+    const filters = [
+      ...filterNodes,
+      ...[...filterTags].map(([tag, expr]) => `${tag}=${expr}`),
+    ];
+    const text = new TextDecoder().decode(payload);
+    this.calls.push(
+      `query ${name} ${text} filters=${filters.join(",")} ` +
+        `ack=${query.requestAck} relay=${query.relayFactor} ` +
+        `timeout=${query.timeoutMs}`,
+    );
+    this.onQuery(query, listener);
+    return () => this.givenUp++;
+  }
+
+  respond(query: QueryEvent, payload: Uint8Array): void {
+    const text = new TextDecoder().decode(payload);
+    this.calls.push(`respond ${query.name} ${text}`);
+    if (this.respondError !== undefined) throw new Error(this.respondError);
+  }
+
   stats(): ReadonlyMap<string, ReadonlyMap<string, string>> {
     return this.statistics;
+  }
+
+  coordinate(node: string): CoordinateRecord | undefined {
+    return this.coordinates.get(node);
   }
 
   subscribeEvents(listener: (event: SerfEvent) => void): () => void {

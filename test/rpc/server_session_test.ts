@@ -10,10 +10,17 @@ import {
   encodeEvent,
   encodeHandshake,
   encodeMonitor,
+  encodeQuery,
   encodeStop,
   encodeStream,
 } from "../../lib/rpc/client_bodies.ts";
-import { STREAMS_MAX, WAITING_RECORDS_MAX } from "../../lib/rpc/protocol.ts";
+import { PENDING_QUERIES_MAX } from "../../lib/rpc/pending_queries.ts";
+import {
+  QUERIES_MAX,
+  STREAMS_MAX,
+  WAITING_RECORDS_MAX,
+} from "../../lib/rpc/protocol.ts";
+import type { QueryStream } from "../../lib/rpc/record_streams.ts";
 import {
   ServerSession,
   type SessionOutput,
@@ -25,6 +32,7 @@ import {
   type MsgpackValue,
 } from "../../lib/wire/msgpack_value.ts";
 import { ValueCutter } from "../../lib/rpc/protocol.ts";
+import { queryEvent } from "./fake_target.ts";
 
 const PEER = "127.0.0.1:40000";
 
@@ -123,7 +131,7 @@ Deno.test("ServerSession takes a header without known keys for the one before", 
   // An unknown command may have a body that we cannot know of. Like the
   // original, we then read it as a header that repeats the command.
   const session = shaken("s3cret");
-  session.handleBytes(request("query", 2, encodeStream("*")));
+  session.handleBytes(request("no-such-command", 2, encodeStream("*")));
   assert.deepEqual(written(session), [
     "2 Authentication required",
     "2 Authentication required",
@@ -361,4 +369,115 @@ Deno.test("ServerSession takes turns between its streams", () => {
   const second = session.takeWrite();
   assert.ok((first?.bytes.length ?? 0) > 9_000, "the busy stream writes first");
   assert.ok((second?.bytes.length ?? 0) < 200, "then the quiet one");
+});
+
+/** A session with a query that has begun, and its stream. */
+function querying(
+  seq: number,
+): { session: ServerSession; stream: QueryStream } {
+  const session = shaken();
+  session.handleBytes(request("query", seq, encodeQuery({ name: "load" })));
+  const stream = session.openQuery();
+  session.drain();
+  session.answerQuery(stream);
+  return { session, stream };
+}
+
+/** Records of queries as `type from`, beside headers. */
+function replies(session: ServerSession): string[] {
+  return written(session).map((value) =>
+    value instanceof Map
+      ? `${value.get("Type")} ${value.get("From")}`
+      : value as string
+  );
+}
+
+Deno.test("ServerSession writes nothing of a query before its answer", () => {
+  const session = shaken();
+  session.handleBytes(request("query", 5, encodeQuery({ name: "load" })));
+  const stream = session.openQuery();
+  session.offerReply(stream, { kind: "ack", from: "a" });
+  assert.deepEqual(written(session), []);
+  session.answerQuery(stream);
+  assert.deepEqual(replies(session), ["5 ok", "5 ok", "ack a"]);
+  stream.end();
+  stream.end();
+  assert.deepEqual(replies(session), ["5 ok", "done "]);
+  assert.deepEqual(replies(session), [], "it is over");
+});
+
+Deno.test("ServerSession drops replies that a reader leaves lying, but not the end", () => {
+  const { session, stream } = querying(5);
+  for (let i = 0; i < WAITING_RECORDS_MAX + 3; i++) {
+    session.offerReply(stream, { kind: "ack", from: `n${i}` });
+  }
+  stream.end();
+  assert.deepEqual(logOf(session.drain()), [
+    `[WARN] agent.ipc: Dropping query replies to ipc.client: ${PEER}`,
+  ]);
+  const shown = replies(session).filter((each) => !each.endsWith(" ok"));
+  assert.equal(shown.length, WAITING_RECORDS_MAX + 1);
+  assert.equal(shown.at(-1), "done ");
+});
+
+Deno.test("ServerSession limits the queries of one connection", () => {
+  const { session, stream } = querying(0);
+  for (let seq = 1; seq < QUERIES_MAX; seq++) {
+    session.handleBytes(request("query", seq, encodeQuery({ name: "load" })));
+    session.answerQuery(session.openQuery());
+  }
+  written(session);
+  const ask = () => {
+    session.handleBytes(request("query", 999, encodeQuery({ name: "load" })));
+  };
+  ask();
+  assert.deepEqual(written(session), [
+    "999 Too many queries on this connection",
+  ]);
+  stream.end();
+  ask();
+  assert.deepEqual(
+    written(session)[0],
+    "999 Too many queries on this connection",
+    "its end has yet to be read",
+  );
+  session.drain();
+  ask();
+  assert.deepEqual(session.drain().map(({ kind }) => kind), ["request"]);
+});
+
+Deno.test("ServerSession stops a stream, not the query that shares its number", () => {
+  const { session, stream } = querying(5);
+  session.handleBytes(request("stream", 5, encodeStream("*")));
+  session.handleBytes(request("stop", 6, encodeStop(5n)));
+  written(session);
+  session.offerEvent(queryEvent());
+  session.offerReply(stream, { kind: "ack", from: "a" });
+  assert.deepEqual(replies(session), ["5 ok", "ack a"]);
+});
+
+Deno.test("ServerSession forgets the oldest queries that a client could answer", () => {
+  const session = shaken();
+  session.handleBytes(request("stream", 2, encodeStream("query")));
+  for (let i = 0; i <= PENDING_QUERIES_MAX; i++) {
+    session.offerEvent(queryEvent());
+    written(session);
+  }
+  assert.equal(session.pendingQuery(1n), undefined);
+  assert.ok(session.pendingQuery(2n) !== undefined);
+  assert.ok(session.pendingQuery(BigInt(PENDING_QUERIES_MAX + 1)));
+  assert.equal(session.pendingQuery(0n), undefined);
+});
+
+Deno.test("ServerSession gives no number to a query that it drops", () => {
+  const session = shaken();
+  session.handleBytes(request("stream", 2, encodeStream("query")));
+  for (let i = 0; i < WAITING_RECORDS_MAX + 5; i++) {
+    session.offerEvent(queryEvent());
+  }
+  assert.ok(session.pendingQuery(BigInt(WAITING_RECORDS_MAX)));
+  assert.equal(
+    session.pendingQuery(BigInt(WAITING_RECORDS_MAX + 1)),
+    undefined,
+  );
 });

@@ -24,7 +24,7 @@ import {
 import { WaitingRecords } from "../../lib/rpc/waiting_records.ts";
 import { RpcWriter } from "../../lib/rpc/writer.ts";
 import type { SerfEvent } from "../../lib/serf/event.ts";
-import { member } from "./fake_target.ts";
+import { member, queryEvent } from "./fake_target.ts";
 
 Deno.test("isSameSecret() accepts the token and nothing else", () => {
   const cases: [guess: string, secret: string, isSame: boolean][] = [
@@ -78,6 +78,12 @@ Deno.test("isEventWanted() compares types and names", () => {
     const filters = parseEventFilters(text) ?? [];
     assert.equal(isEventWanted(filters, user), wantsUser, text);
     assert.equal(isEventWanted(filters, join), wantsJoin, text);
+  }
+  const wantsQuery = ["*", "query", "query:load", "user,query:"];
+  for (const text of [...wantsQuery, "user", "query:other", "user:load"]) {
+    const filters = parseEventFilters(text) ?? [];
+    const isWanted = isEventWanted(filters, queryEvent({ name: "load" }));
+    assert.equal(isWanted, wantsQuery.includes(text), text);
   }
 });
 

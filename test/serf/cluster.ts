@@ -6,10 +6,15 @@
  * keeps the engine's contract: feed, drain, perform, ask for the deadline again.
  */
 
+import { compileExpression } from "../../lib/kit/re2.ts";
 import { Random } from "../../lib/kit/random.ts";
 import { serfConfig } from "../../lib/serf/config.ts";
 import { SerfEngine } from "../../lib/serf/engine.ts";
-import type { OperationResult, Output } from "../../lib/serf/event.ts";
+import type {
+  OperationResult,
+  Output,
+  QueryEvent,
+} from "../../lib/serf/event.ts";
 import type { SwimConfig } from "../../lib/swim/config.ts";
 import type { StreamId } from "../../lib/swim/output.ts";
 
@@ -31,6 +36,12 @@ export class Node {
   readonly events: string[] = [];
   readonly log: string[] = [];
   readonly results = new Map<number, OperationResult>();
+  /** One line per reply to a query of this node, as `replyLine` makes them. */
+  readonly replies: string[] = [];
+  /** Answers each query with this, if it is there. */
+  answer: ((query: QueryEvent) => string | undefined) | undefined;
+  /** Whether a vote about its name ended it. */
+  hasStopped = false;
   isUp = true;
   partition = 0;
 
@@ -55,6 +66,7 @@ export class Cluster {
   readonly #arrivals: { atMs: number; perform: () => void }[] = [];
   /** The other end of each stream, both ways. */
   readonly #peers = new Map<string, End>();
+  readonly #blocked = new Set<string>();
 
   /** Starts a node; it knows nobody yet. */
   start(name: string, options?: SerfOptions, swim?: SwimOptions): Node {
@@ -81,6 +93,7 @@ export class Cluster {
     const engine = new SerfEngine(config, {
       random: new Random(number),
       nextNonce: () => new Uint8Array(12).fill(++nonces),
+      compileExpression,
     });
     const node = new Node(name, `10.0.0.${number}:${PORT}`, engine);
     this.#nodes.set(node.address, node);
@@ -117,6 +130,11 @@ export class Cluster {
   /** Takes a node off the network without a word. */
   crash(node: Node): void {
     node.isUp = false;
+  }
+
+  /** From now on, no datagram of `from` reaches `to`; streams still do. */
+  block(from: Node, to: Node): void {
+    this.#blocked.add(`${from.address} ${to.address}`);
   }
 
   /** Lets time pass until the condition holds; it must within `limitMs`. */
@@ -174,6 +192,16 @@ export class Cluster {
         return;
       case "event":
         node.events.push(eventLine(output.event));
+        if (output.event.type === "query") this.#answer(node, output.event);
+        return;
+      case "queryReply":
+        node.replies.push(replyLine(output));
+        return;
+      case "compilerWanted":
+        throw new Error("The engine has a compiler already");
+      case "stopped":
+        node.hasStopped = true;
+        node.isUp = false;
         return;
       case "done":
         if (node.results.has(output.operation)) {
@@ -181,6 +209,15 @@ export class Cluster {
         }
         node.results.set(output.operation, output);
     }
+  }
+
+  #answer(node: Node, query: QueryEvent): void {
+    const text = node.answer?.(query);
+    if (text === undefined) return;
+    this.#later(() => {
+      node.engine.respond(query, new TextEncoder().encode(text), this.nowMs);
+      this.perform(node);
+    });
   }
 
   #dial(node: Node, id: StreamId, to: string): void {
@@ -207,6 +244,7 @@ export class Cluster {
     this.#later(() => {
       const target = this.#nodes.get(to);
       if (target === undefined || !this.#canReach(from, target)) return;
+      if (this.#blocked.has(`${from.address} ${to}`)) return;
       deliver(target);
       this.perform(target);
     });
@@ -255,7 +293,7 @@ export class Cluster {
 }
 
 function endKey(node: Node, id: StreamId): string {
-  return `${node.name} ${id}`;
+  return `${node.address} ${id}`;
 }
 
 type EventOutput = Extract<Output, { kind: "event" }>["event"];
@@ -266,17 +304,33 @@ export function eventLine(event: EventOutput): string {
     const payload = new TextDecoder().decode(event.payload);
     return `user: ${event.name}@${event.ltime}=${payload}`;
   }
+  if (event.type === "query") {
+    const payload = new TextDecoder().decode(event.payload);
+    return `query: ${event.name}@${event.ltime}=${payload}`;
+  }
   const members = event.members.map(({ name, status }) => `${name}(${status})`);
   return `${event.type}: ${members.join(",")}`;
+}
+
+/** A reply to a query, or its end, as one line of text. */
+export function replyLine(
+  output: Extract<Output, { kind: "queryReply" | "done" }>,
+): string {
+  if (output.kind === "done") return output.error ?? "done";
+  const { reply } = output;
+  if (reply.kind === "ack") return `ack ${reply.from}`;
+  const payload = new TextDecoder().decode(reply.payload);
+  return `${reply.from}: ${payload}`;
 }
 
 /** A cluster in which all named nodes know each other; their events are cleared. */
 export function joined(
   names: readonly string[],
-  options: SerfOptions = {},
+  options: SerfOptions | ((name: string) => SerfOptions) = {},
 ): { cluster: Cluster; nodes: Node[] } {
   const cluster = new Cluster();
-  const nodes = names.map((name) => cluster.start(name, options));
+  const optionsOf = typeof options === "function" ? options : () => options;
+  const nodes = names.map((name) => cluster.start(name, optionsOf(name)));
   const [first, ...others] = nodes;
   if (first === undefined) throw new Error("A cluster needs a node");
   for (const node of others) {

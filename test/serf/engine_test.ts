@@ -281,6 +281,7 @@ Deno.test("SerfEngine.swim shows the layer below", () => {
 Deno.test("SerfEngine.stats() has the keys of serf", () => {
   const keys = [...new Cluster().start("a").engine.stats().keys()].sort();
   assert.deepEqual(keys, [
+    "coordinate_resets",
     "encrypted",
     "event_queue",
     "event_time",

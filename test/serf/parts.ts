@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../lib/kit/random.ts";
 import { serfConfig } from "../../lib/serf/config.ts";
+import { Coordinates } from "../../lib/serf/coordinates.ts";
 import { SerfCore } from "../../lib/serf/core.ts";
 import type { Output } from "../../lib/serf/event.ts";
 import { RecentIntents } from "../../lib/serf/intent.ts";
@@ -16,7 +17,7 @@ import { Roster } from "../../lib/serf/roster.ts";
 import { UserEvents } from "../../lib/serf/user_event.ts";
 import { MessageType, type NodeDescriptor } from "../../lib/wire/messages.ts";
 import { encodeTags } from "../../lib/wire/serf_messages.ts";
-import { eventLine } from "./cluster.ts";
+import { eventLine, replyLine } from "./cluster.ts";
 
 export const SELF = "self";
 
@@ -47,10 +48,17 @@ export function bodyOf(bytes: Uint8Array): Uint8Array {
 export class Parts {
   readonly core: SerfCore;
   readonly recent = new RecentIntents();
+  readonly coordinates: Coordinates;
   readonly roster: Roster;
   readonly queues: Queues;
   readonly userEvents: UserEvents;
   readonly queries: Queries;
+  /** Datagrams that were sent, as `address` and Serf message. */
+  readonly answersSent: { to: string; body: Uint8Array }[] = [];
+  /** Our tags, as far as queries are concerned. */
+  tags: ReadonlyMap<string, string> = new Map();
+  /** Instants at which a vote about our name was lost. */
+  readonly lostAtMs: number[] = [];
   readonly intents: OwnIntents;
   readonly pushPulls: PushPulls;
   #outputs: Output[] = [];
@@ -66,15 +74,27 @@ export class Parts {
       ...options,
     });
     this.core = new SerfCore(config, new Random(1));
-    this.roster = new Roster(this.core, this.recent);
+    this.coordinates = new Coordinates(this.core);
+    this.roster = new Roster(this.core, this.coordinates, this.recent);
     this.queues = new Queues(this.core, 1_396);
     this.userEvents = new UserEvents(this.core);
-    this.queries = new Queries(this.core);
+    this.queries = new Queries({
+      core: this.core,
+      swim: {
+        liveCount: 1,
+        sendUserMessage: (to, body) => this.answersSent.push({ to, body }),
+      },
+      roster: this.roster,
+      queues: this.queues,
+      compile: undefined,
+      ownTags: () => this.tags,
+      onNameLost: (nowMs) => this.lostAtMs.push(nowMs),
+    });
     this.intents = new OwnIntents(this.core, this.roster, this.queues);
     this.pushPulls = new PushPulls(this.core, this.roster, this.userEvents);
   }
 
-  /** Fires the timers that are due, of those that a roster sets. */
+  /** Fires the timers that are due, of those that a roster or a query sets. */
   fireTimers(nowMs: number): void {
     const { deadlines } = this.core;
     for (
@@ -83,6 +103,7 @@ export class Parts {
       timer = deadlines.takeDue(nowMs)
     ) {
       if (timer.kind === "prune") this.roster.pruneDue(timer.name, nowMs);
+      if (timer.kind === "queryEnd") this.queries.timedOut(timer.ltime, nowMs);
     }
   }
 
@@ -96,11 +117,24 @@ export class Parts {
     return this.#take("log").map(({ level, text }) => `[${level}] ${text}`);
   }
 
-  #take<K extends Output["kind"]>(kind: K): Extract<Output, { kind: K }>[] {
+  /** Replies to queries, and their ends, since the last call. */
+  takeReplies(): string[] {
+    return this.#take("queryReply", "done").map(replyLine);
+  }
+
+  /** Outputs of that kind since the last call. */
+  take<K extends Output["kind"]>(kind: K): Extract<Output, { kind: K }>[] {
+    return this.#take(kind);
+  }
+
+  #take<K extends Output["kind"]>(
+    ...kinds: K[]
+  ): Extract<Output, { kind: K }>[] {
     this.#outputs.push(...this.core.drain());
     const isWanted = (
       output: Output,
-    ): output is Extract<Output, { kind: K }> => output.kind === kind;
+    ): output is Extract<Output, { kind: K }> =>
+      (kinds as string[]).includes(output.kind);
     const taken = this.#outputs.filter(isWanted);
     this.#outputs = this.#outputs.filter((output) => !isWanted(output));
     return taken;

@@ -1,108 +1,206 @@
+/**
+ * Queries in whole clusters, in virtual time. The rules one by one are in
+ * query_filter_test.ts, query_arrival_test.ts, answer_test.ts and
+ * running_query_test.ts.
+ */
+
 import assert from "node:assert/strict";
-import { relayAddress } from "../../lib/serf/query.ts";
-import type { QueryMessage, Relay } from "../../lib/wire/serf_messages.ts";
-import { Parts } from "./parts.ts";
+import type { QueryParams } from "../../lib/serf/engine.ts";
+import type { QueryEvent } from "../../lib/serf/event.ts";
+import { type Cluster, joined, type Node } from "./cluster.ts";
 
-function query(ltime: bigint, id: number, flags = 0): QueryMessage {
-  return {
-    kind: "query",
-    ltime,
-    id,
-    addr: Uint8Array.of(10, 0, 0, 9),
-    port: 7946,
-    sourceNode: "asker",
-    filters: [],
-    flags,
-    relayFactor: 0,
-    timeoutNs: 1_000_000_000n,
-    name: "load",
-    payload: new Uint8Array(0),
-  };
-}
+const NAMES = ["a", "b", "c", "d"];
+const ROLES: Readonly<Record<string, string>> = {
+  a: "lb",
+  b: "web",
+  c: "web",
+  d: "db",
+};
 
-function relay(changes: Partial<Relay> = {}): Relay {
-  return {
-    kind: "relay",
-    destAddr: Uint8Array.of(10, 0, 0, 9),
-    destPort: 7946,
-    destZone: "",
-    destName: "asker",
-    body: Uint8Array.of(5),
-    ...changes,
-  };
-}
-
-Deno.test("Queries passes each query on once", () => {
-  const { queries, core } = new Parts();
-  assert.equal(queries.arrived(query(5n, 1), 0), true);
-  assert.equal(queries.arrived(query(5n, 1), 0), false);
-  assert.equal(queries.arrived(query(5n, 2), 0), true);
-  assert.equal(queries.arrived(query(6n, 1), 0), true);
-  assert.equal(core.queryClock.time, 7n);
-  assert.equal(core.counters.queries, 3);
-});
-
-Deno.test("Queries keeps a query to itself when asked to", () => {
-  const { queries, core } = new Parts();
-  assert.equal(queries.arrived(query(5n, 1, 2), 0), false);
-  assert.equal(queries.arrived(query(5n, 2, 1), 0), true);
-  assert.equal(queries.arrived(query(5n, 3, 3), 0), false);
-  assert.equal(core.counters.queries, 3);
-});
-
-Deno.test("Queries drops queries older than its ring", () => {
-  const parts = new Parts();
-  const { queries } = parts;
-  const accepted = [1_000n, 489n, 488n].map((ltime) =>
-    queries.arrived(query(ltime, 1), 0)
+/** A cluster of four with roles; each answers `load` with its name. */
+function answering(): { cluster: Cluster; nodes: [Node, Node, Node, Node] } {
+  const { cluster, nodes } = joined(
+    NAMES,
+    (name) => ({ tags: new Map([["role", ROLES[name] as string]]) }),
   );
-  assert.deepEqual(accepted, [true, true, false]);
-  assert.deepEqual(parts.takeLog(), [
-    "[WARN] serf: received old query load from time 488 (current: 1001)",
-  ]);
+  for (const node of nodes) {
+    node.answer = ({ name }) => name === "load" ? node.name : undefined;
+  }
+  return { cluster, nodes: nodes as [Node, Node, Node, Node] };
+}
+
+function ask(
+  cluster: Cluster,
+  node: Node,
+  params: Partial<QueryParams> = {},
+): number {
+  return cluster.call(
+    node,
+    (engine, nowMs) => engine.query({ name: "load", ...params }, nowMs),
+  );
+}
+
+/** Asks, waits for the end, and says who acked, who answered, and how long it took. */
+function outcome(
+  cluster: Cluster,
+  node: Node,
+  params: Partial<QueryParams> = {},
+): { acks: string; answers: string; tookMs: number } {
+  node.replies.length = 0;
+  const startMs = cluster.nowMs;
+  cluster.finish(node, ask(cluster, node, params));
+  const acks = node.replies.filter((line) => line.startsWith("ack "))
+    .map((line) => line.slice(4));
+  const answers = node.replies.filter((line) => line.includes(": "));
+  return {
+    acks: acks.sort().join(" "),
+    answers: answers.sort().join(", "),
+    tookMs: cluster.nowMs - startMs,
+  };
+}
+
+Deno.test("a query reaches everybody, once, and its answers come back", () => {
+  const { cluster, nodes } = answering();
+  const { acks, answers, tookMs } = outcome(cluster, nodes[0], {
+    requestAck: true,
+  });
+  assert.equal(acks, "a b c d");
+  assert.equal(answers, "a: a, b: b, c: c, d: d");
+  assert.ok(tookMs < 3_200, `ended after ${tookMs} ms`);
+  cluster.settle();
+  for (const { events } of nodes) {
+    assert.deepEqual(events, ["query: load@1="]);
+  }
 });
 
-Deno.test("Queries bounds what one time may hold", () => {
-  const parts = new Parts();
-  for (let id = 0; id < 1_024; id++) parts.queries.arrived(query(1n, id), 0);
-  assert.equal(parts.queries.arrived(query(1n, 9_999), 0), false);
-  assert.deepEqual(parts.takeLog(), [
-    "[WARN] serf: too many queries at time 1, dropping load",
-  ]);
-  assert.equal(parts.core.counters.queries, 1_024);
+Deno.test("a query takes its whole time when somebody does not answer", () => {
+  const { cluster, nodes } = answering();
+  nodes[2].answer = undefined;
+  const { acks, answers, tookMs } = outcome(cluster, nodes[0], {
+    requestAck: true,
+  });
+  assert.equal(acks, "a b c d");
+  assert.equal(answers, "a: a, b: b, d: d");
+  assert.equal(tookMs, 3_200);
 });
 
-Deno.test("Queries.responseArrived() has nobody waiting for it", () => {
-  const parts = new Parts();
-  parts.queries.responseArrived({
-    kind: "queryResponse",
-    ltime: 3n,
-    id: 77,
-    from: "b",
-    flags: 0,
-    payload: new Uint8Array(0),
-  }, 0);
-  assert.deepEqual(parts.takeLog(), [
-    "[WARN] serf: reply for non-running query (LTime: 3, ID: 77) From: b",
-  ]);
-  assert.equal(parts.core.queryClock.time, 1n, "a response moves no clock");
+Deno.test("a query is answered by those whom its filters match", () => {
+  const { cluster, nodes: [a] } = answering();
+  const byTag = outcome(cluster, a, {
+    requestAck: true,
+    filterTags: new Map([["role", "^w.b$"]]),
+  });
+  assert.equal(byTag.acks, "b c");
+  assert.equal(byTag.answers, "b: b, c: c");
+  assert.equal(byTag.tookMs, 3_200, "others might have changed their tags");
+  const byName = outcome(cluster, a, { filterNodes: ["b", "d"] });
+  assert.equal(byName.answers, "b: b, d: d");
+  assert.ok(byName.tookMs < 3_200);
+  const both = outcome(cluster, a, {
+    filterNodes: ["b", "d"],
+    filterTags: new Map([["role", "e"]]),
+  });
+  assert.equal(both.answers, "b: b");
+  const nobody = outcome(cluster, a, {
+    requestAck: true,
+    filterTags: new Map([["role", "("]]),
+  });
+  assert.deepEqual(nobody, { acks: "", answers: "", tookMs: 3_200 });
+  assert.ok(a.log.some((line) => line.includes("failed to compile filter")));
 });
 
-Deno.test("relayAddress() writes both families of addresses", () => {
-  assert.equal(relayAddress(relay()), "10.0.0.9:7946");
-  const destAddr = new Uint8Array(16);
-  destAddr.set([0xfe, 0x80]);
-  destAddr[15] = 1;
-  assert.equal(relayAddress(relay({ destAddr })), "[fe80::1]:7946");
-  const zoned = relay({ destAddr, destZone: "eth0" });
-  assert.equal(relayAddress(zoned), "[fe80::1%eth0]:7946");
+Deno.test("a ping is over when everybody has acked", () => {
+  const { cluster, nodes } = answering();
+  const { acks, answers, tookMs } = outcome(cluster, nodes[0], {
+    name: "_serf_ping",
+    requestAck: true,
+  });
+  assert.equal(acks, "a b c d");
+  assert.equal(answers, "");
+  assert.ok(tookMs < 3_200);
+  for (const { events } of nodes) assert.deepEqual(events, []);
 });
 
-Deno.test("relayAddress() refuses what is no address", () => {
-  assert.equal(relayAddress(relay({ destAddr: new Uint8Array(0) })), undefined);
-  assert.equal(relayAddress(relay({ destAddr: new Uint8Array(5) })), undefined);
-  assert.equal(relayAddress(relay({ destPort: 0 })), undefined);
-  const destAddr = new Uint8Array(16);
-  const zoned = relay({ destAddr, destZone: "x]:1 [::2" });
-  assert.equal(relayAddress(zoned), undefined);
+Deno.test("relayed copies are recognised, and keep no query open", () => {
+  const { cluster, nodes: [a, b] } = answering();
+  const { acks, answers } = outcome(cluster, a, {
+    requestAck: true,
+    relayFactor: 2,
+  });
+  cluster.run(3_000);
+  assert.equal(acks, "a b c d");
+  assert.equal(answers, "a: a, b: b, c: c, d: d");
+  assert.ok(b.log.some((line) => line.includes("Relaying response to addr")));
+  assert.deepEqual(a.log.filter((line) => /WARN|ERR/.test(line)), []);
+});
+
+Deno.test("relaying brings an answer home where the straight way is blocked", () => {
+  const { cluster, nodes: [a, b] } = answering();
+  // Nothing comes to a from b itself; what others pass on does.
+  cluster.block(b, a);
+  const straight = outcome(cluster, a, { filterNodes: ["b"] });
+  assert.equal(straight.answers, "");
+  cluster.runUntil(
+    () => b.engine.members().every(({ status }) => status === "alive"),
+    60_000,
+    "all are alive",
+  );
+  const relayed = outcome(cluster, a, { filterNodes: ["b"], relayFactor: 3 });
+  assert.equal(relayed.answers, "b: b");
+});
+
+Deno.test("an answer that comes too late counts nowhere", () => {
+  const { cluster, nodes: [a, b] } = answering();
+  let late: QueryEvent | undefined;
+  b.answer = (query) => {
+    late = query;
+    return undefined;
+  };
+  const { answers, tookMs } = outcome(cluster, a, { timeoutMs: 500 });
+  assert.equal(answers, "a: a, c: c, d: d");
+  assert.equal(tookMs, 500);
+  cluster.run(500);
+  assert.throws(
+    () =>
+      b.engine.respond(late as QueryEvent, new Uint8Array(0), cluster.nowMs),
+    {
+      message: "failed to respond to key query: response is past the deadline",
+    },
+  );
+});
+
+Deno.test("a query of a node that is alone ends with its own answer", () => {
+  const { cluster, nodes: [only] } = joined(["a"]);
+  (only as Node).answer = () => "1";
+  const { acks, answers, tookMs } = outcome(cluster, only as Node, {
+    requestAck: true,
+  });
+  assert.deepEqual({ acks, answers, tookMs }, {
+    acks: "a",
+    answers: "a: 1",
+    tookMs: 1,
+  });
+});
+
+Deno.test("SerfEngine.query() and respond() are refused after a shutdown", () => {
+  const { cluster, nodes: [a] } = answering();
+  const operation = ask(cluster, a, { name: "later" });
+  cluster.call(a, (engine, nowMs) => engine.shutdown(nowMs));
+  assert.equal(a.results.get(operation)?.error, "Serf was shut down");
+  assert.throws(() => a.engine.query({ name: "q" }, cluster.nowMs), {
+    name: "StateError",
+    message: "Cannot send a query after Shutdown",
+  });
+});
+
+Deno.test("equal seeds give equal queries", () => {
+  const run = () => {
+    const { cluster, nodes: [a] } = answering();
+    const { tookMs } = outcome(cluster, a, {
+      requestAck: true,
+      relayFactor: 2,
+    });
+    return [tookMs, ...a.replies];
+  };
+  assert.deepEqual(run(), run());
 });

@@ -1,0 +1,166 @@
+/**
+ * Queries as they come in, ours included: recognised, judged, acked, delivered.
+ *
+ *     new? --> for us? --> ack --> internal: handled here
+ *      |         |                 else: to the application
+ *      no        no
+ *
+ * A query is recognised by Lamport time and number. The ring remembers those of
+ * the last `queryBuffer` times, so that a query goes round the cluster once. It
+ * is passed on whether it is for us or not.
+ *
+ * One Lamport time holds at most `QUERIES_PER_LTIME_MAX` queries and the whole
+ * ring `QUERIES_MAX`; upstream has no limit. See `ltime_ring.ts`.
+ *
+ * The compiler for filters with expressions may be missing at first. Queries that
+ * need it then wait, at most `WAITING_MAX` of them; more match nobody.
+ *
+ * Source: serf `serf.go` (handleQuery).
+ */
+
+import { millisecondsOf } from "../kit/duration.ts";
+import type { CompileExpression } from "../kit/expression.ts";
+import { QueryFlag, type QueryMessage } from "../wire/serf_messages.ts";
+import type { Answers } from "./answer.ts";
+import type { SerfCore } from "./core.ts";
+import type { QueryEvent } from "./event.ts";
+import type { InternalQueries } from "./internal_query.ts";
+import { LTimeRing } from "./ltime_ring.ts";
+import { judgeFilters } from "./query_filter.ts";
+
+/** Most different queries with one Lamport time. */
+const QUERIES_PER_LTIME_MAX = 1_024;
+/** Most queries remembered. */
+const QUERIES_MAX = 16_384;
+/** Most queries that wait for a compiler. */
+const WAITING_MAX = 64;
+
+export interface ArrivalParts {
+  readonly core: SerfCore;
+  readonly answers: Answers;
+  readonly internal: InternalQueries;
+  /** Our tags at this moment. */
+  ownTags(): ReadonlyMap<string, string>;
+}
+
+/** A query whose filters are yet to be judged. */
+interface WaitingQuery {
+  readonly event: QueryEvent;
+  readonly filters: readonly Uint8Array[];
+  readonly wantsAck: boolean;
+}
+
+export class ArrivedQueries {
+  readonly #parts: ArrivalParts;
+  /** Numbers of the queries of each time. */
+  readonly #ring: LTimeRing<number>;
+  #compile: CompileExpression | undefined;
+  #waiting: WaitingQuery[] = [];
+
+  /** @param compile absent when it comes later, by `provideCompiler` */
+  constructor(parts: ArrivalParts, compile: CompileExpression | undefined) {
+    this.#parts = parts;
+    this.#compile = compile;
+    this.#ring = new LTimeRing({
+      slots: parts.core.config.queryBuffer,
+      itemsPerTimeMax: QUERIES_PER_LTIME_MAX,
+      weightMax: QUERIES_MAX,
+      weigh: () => 1,
+    });
+  }
+
+  /** @returns whether the query is new and may be passed on */
+  arrived(query: QueryMessage, nowMs: number): boolean {
+    if (!this.#isNew(query, nowMs)) return false;
+    this.#parts.core.counters.queries++;
+    this.#judge({
+      event: eventOf(query, nowMs),
+      filters: query.filters,
+      wantsAck: (query.flags & QueryFlag.ack) !== 0,
+    }, nowMs);
+    return (query.flags & QueryFlag.noBroadcast) === 0;
+  }
+
+  /** Goes on with the queries that waited for a compiler. */
+  provideCompiler(compile: CompileExpression, nowMs: number): void {
+    this.#compile = compile;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const query of waiting) this.#judge(query, nowMs);
+  }
+
+  #isNew(query: QueryMessage, nowMs: number): boolean {
+    const { core } = this.#parts;
+    const { ltime, id, name } = query;
+    core.queryClock.witness(ltime);
+    const clockTime = core.queryClock.time;
+    if (this.#ring.isOld(ltime, clockTime)) {
+      core.refuse(
+        "WARN",
+        `received old query ${name} from time ${ltime} (current: ${clockTime})`,
+        nowMs,
+      );
+      return false;
+    }
+    if (this.#ring.at(ltime).includes(id)) return false;
+    if (this.#ring.add(ltime, id)) return true;
+    core.refuse(
+      "WARN",
+      `too many queries at time ${ltime}, dropping ${name}`,
+      nowMs,
+    );
+    return false;
+  }
+
+  #judge(query: WaitingQuery, nowMs: number): void {
+    const { core } = this.#parts;
+    const subject = { name: core.name, tags: this.#parts.ownTags() };
+    const verdict = judgeFilters(query.filters, subject, this.#compile);
+    switch (verdict.kind) {
+      case "match":
+        return this.#deliver(query, nowMs);
+      case "noMatch":
+        if (verdict.complaint !== undefined) {
+          core.refuse("WARN", verdict.complaint, nowMs);
+        }
+        return;
+      case "needsCompiler":
+        return this.#wait(query, nowMs);
+    }
+  }
+
+  #wait(query: WaitingQuery, nowMs: number): void {
+    const { core } = this.#parts;
+    if (this.#waiting.length >= WAITING_MAX) {
+      core.refuse("WARN", "too many queries with expressions", nowMs);
+      return;
+    }
+    if (this.#waiting.length === 0) core.emit({ kind: "compilerWanted" });
+    // So far they are views into a packet, which it outlives.
+    const filters = query.filters.map((filter) => filter.slice());
+    this.#waiting.push({ ...query, filters });
+  }
+
+  #deliver({ event, wantsAck }: WaitingQuery, nowMs: number): void {
+    const { core, answers, internal } = this.#parts;
+    // First, so that the asker knows that we have it before we begin.
+    if (wantsAck) answers.ack(event, nowMs);
+    if (!internal.handle(event, nowMs)) core.deliver(event, nowMs);
+  }
+}
+
+/** A query as the application sees it, with bytes of its own. */
+function eventOf(query: QueryMessage, nowMs: number): QueryEvent {
+  return {
+    type: "query",
+    ltime: query.ltime,
+    id: query.id,
+    name: query.name,
+    payload: query.payload.slice(),
+    sourceNode: query.sourceNode,
+    sourceAddr: query.addr.slice(),
+    sourcePort: query.port,
+    relayFactor: query.relayFactor,
+    deadlineMs: nowMs + millisecondsOf(query.timeoutNs),
+  };
+}

@@ -1,0 +1,49 @@
+/** Queries and answers of other members, for tests. */
+
+import { EMPTY_BYTES, utf8Bytes } from "../../lib/kit/bytes.ts";
+import type {
+  QueryMessage,
+  QueryResponse,
+} from "../../lib/wire/serf_messages.ts";
+
+/** Where the asker of `query` is. */
+export const ASKER = "10.0.0.9:7946";
+
+/** A query of a member at `ASKER`. */
+export function query(
+  ltime: bigint,
+  id: number,
+  changes: Partial<QueryMessage> = {},
+): QueryMessage {
+  return {
+    kind: "query",
+    ltime,
+    id,
+    addr: Uint8Array.of(10, 0, 0, 9),
+    port: 7946,
+    sourceNode: "asker",
+    filters: [],
+    flags: 0,
+    relayFactor: 0,
+    timeoutNs: 1_000_000_000n,
+    name: "load",
+    payload: EMPTY_BYTES,
+    ...changes,
+  };
+}
+
+/** An ack, or with a text an answer. */
+export function reply(
+  to: { readonly ltime: bigint; readonly id: number },
+  from: string,
+  text?: string,
+): QueryResponse {
+  return {
+    kind: "queryResponse",
+    ltime: to.ltime,
+    id: to.id,
+    from,
+    flags: text === undefined ? 1 : 0,
+    payload: text === undefined ? EMPTY_BYTES : utf8Bytes(text),
+  };
+}
