@@ -54,6 +54,11 @@ export interface QueryEvent {
 
 export type SerfEvent = MemberEvent | UserEvent | QueryEvent;
 
+/** Whether an event is about members. */
+export function isMemberEvent(event: SerfEvent): event is MemberEvent {
+  return event.type !== "user" && event.type !== "query";
+}
+
 /** How a request to the engine ended. */
 export interface OperationResult {
   readonly kind: "done";

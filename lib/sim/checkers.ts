@@ -18,7 +18,7 @@
  */
 
 import type { SwimView } from "../serf/engine.ts";
-import type { SerfEvent } from "../serf/event.ts";
+import { isMemberEvent, type SerfEvent } from "../serf/event.ts";
 import type { MemberView } from "../swim/member.ts";
 import type { NodeStateName } from "../wire/messages.ts";
 import { repairMs } from "./bounds.ts";
@@ -109,7 +109,7 @@ export class Checkers implements ClusterObserver {
 
   onEvent(node: SimNode, event: SerfEvent): void {
     this.#events.check(node, event);
-    if (event.type !== "user") {
+    if (isMemberEvent(event)) {
       this.#calledDead.note(node, event, this.#cluster.nowMs);
     }
   }

@@ -10,11 +10,11 @@
 
 import { assert, defined, unreachable } from "../kit/assert.ts";
 import type { LogLevel } from "../kit/log.ts";
+import { compileExpression } from "../kit/re2.ts";
 import { Random } from "../kit/random.ts";
 import { type SerfConfig, serfConfig } from "../serf/config.ts";
-import { SerfEngine } from "../serf/engine.ts";
+import { SerfEngine, type SerfSeeds } from "../serf/engine.ts";
 import type { OperationResult, Output, SerfEvent } from "../serf/event.ts";
-import type { EngineSeeds } from "../swim/core.ts";
 import type { SwimConfig } from "../swim/config.ts";
 import { DescriptorPool } from "../swim/member.ts";
 import type { OperationId } from "../swim/output.ts";
@@ -396,6 +396,14 @@ export class Cluster {
           observer.onEvent?.(node, output.event);
         }
         return;
+      case "queryReply":
+        fingerprint.addWord(output.operation);
+        fingerprint.addText(output.reply.from);
+        return;
+      case "compilerWanted":
+      case "stopped":
+        // It has a compiler, and its state tells that it stopped.
+        return;
       case "done":
         fingerprint.addWord(output.operation);
         for (const observer of this.observers) observer.onDone?.(node, output);
@@ -430,6 +438,9 @@ export class Cluster {
     if (event.type === "user") {
       fingerprint.addText(event.name);
       fingerprint.addNumber(Number(event.ltime));
+    } else if (event.type === "query") {
+      fingerprint.addText(event.name);
+      fingerprint.addNumber(event.id);
     } else {
       for (const member of event.members) fingerprint.addText(member.name);
     }
@@ -492,10 +503,11 @@ export class Cluster {
   }
 
   /** What the engine of the present life of a node draws from. */
-  #seedsOf(node: SimNode): EngineSeeds {
+  #seedsOf(node: SimNode): SerfSeeds {
     const { seed } = this.#options;
     const nonces = new Random(deriveSeed(seed, node.index, node.life, 1));
     return {
+      compileExpression,
       random: new Random(deriveSeed(seed, node.index, node.life)),
       nextNonce: () => nonces.fill(new Uint8Array(12)),
       internNode: (descriptor, port) => this.#pool.intern(descriptor, port),

@@ -5,11 +5,12 @@
  */
 
 import { hexOf } from "../kit/bytes.ts";
-import type {
-  MemberEvent,
-  MemberEventType,
-  SerfEvent,
-  UserEvent,
+import {
+  isMemberEvent,
+  type MemberEvent,
+  type MemberEventType,
+  type SerfEvent,
+  type UserEvent,
 } from "../serf/event.ts";
 import type { Report } from "./checkers.ts";
 import type { Cluster } from "./cluster.ts";
@@ -69,6 +70,7 @@ export class EventChecker {
       this.#checkUserEvent(observer, event);
       return;
     }
+    if (!isMemberEvent(event)) return;
     const { after, makes } = EVENT_RULES[event.type];
     for (const { name } of event.members) {
       const subject = this.#indexOf(name);

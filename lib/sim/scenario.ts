@@ -25,7 +25,7 @@
 import { utf8Bytes, utf8Text } from "../kit/bytes.ts";
 import { defined } from "../kit/assert.ts";
 import type { LogLevel } from "../kit/log.ts";
-import type { SerfEvent } from "../serf/event.ts";
+import { isMemberEvent, type SerfEvent } from "../serf/event.ts";
 import type { Member } from "../serf/member.ts";
 import { disagreements } from "./agreement.ts";
 import { Cluster, type ClusterObserver } from "./cluster.ts";
@@ -313,6 +313,7 @@ function describeEvent(event: SerfEvent): string {
       : "";
     return `user ${event.name}${payload} ltime=${event.ltime}`;
   }
+  if (!isMemberEvent(event)) return `query ${event.name}`;
   return `${event.type} ${
     event.members.map((member) => member.name).join(" ")
   }`;

@@ -6,7 +6,7 @@
  * a number, not a million comparisons.
  */
 
-import type { SerfEvent } from "../serf/event.ts";
+import { isMemberEvent, type SerfEvent } from "../serf/event.ts";
 import type { Cluster, ClusterObserver, Lifecycle } from "./cluster.ts";
 import type { SimNode } from "./node.ts";
 
@@ -115,6 +115,7 @@ export class Views implements ClusterObserver {
       nodes.add(observer.index);
       return;
     }
+    if (!isMemberEvent(event)) return;
     for (const member of event.members) {
       const subject = this.#cluster.byName(member.name);
       if (subject === undefined) continue;
