@@ -51,7 +51,8 @@ function stateOf(member: Member): NodeState {
  * The claims of others about deaths are only suspicions here: the member gets
  * the chance to refute. A leave needs no such chance; only its owner says it.
  *
- * @param spread whether members that we did not know are gossiped on
+ * @param spreadShare share of the members that we did not know, 0 to 1, that are
+ * gossiped on, chosen at random
  * @returns why the whole exchange is refused; nothing was changed then
  */
 export function mergePushPull(
@@ -59,7 +60,7 @@ export function mergePushPull(
   claims: Claims,
   remote: PushPull,
   nowMs: number,
-  spread = true,
+  spreadShare = 1,
 ): string | undefined {
   const problem = protocolProblem(core, remote.states) ??
     mergeProblem(core, remote);
@@ -67,6 +68,7 @@ export function mergePushPull(
 
   for (const { node, incarnation, state } of remote.states) {
     const { name } = node;
+    const spread = spreadShare >= 1 || core.random.chance(spreadShare);
     switch (state) {
       case "alive":
         claims.alive({ kind: "alive", incarnation, node }, nowMs, spread);

@@ -36,6 +36,8 @@ import type { Timer } from "./timer.ts";
 
 /** Streams that others may hold open to us at one time. */
 export const INBOUND_STREAMS_MAX = 128;
+/** Members learned at our first contact that we gossip on, on average. */
+const FIRST_CONTACT_SPREAD = 32;
 /** Bytes that all unfinished inbound streams together may hold. */
 export const INBOUND_BYTES_MAX = 128 * 1024 * 1024;
 type Purpose =
@@ -370,7 +372,7 @@ export class Streams {
       this.#claims,
       message,
       nowMs,
-      !this.#isFirstContact(stream.purpose),
+      this.#spreadShare(stream.purpose, message),
     );
     if (problem !== undefined) {
       this.#failOutbound(stream, problem, nowMs);
@@ -381,15 +383,20 @@ export class Streams {
   }
 
   /**
-   * Whether we were alone and asked one member to let us in. All that it tells
-   * us, its cluster knows already; memberlist gossips it all the same, a message
-   * per member and transmission. With several addresses we might be the link
-   * between clusters that do not know each other, so then it is passed on.
+   * Which share of what a reply tells us we gossip on.
+   *
+   * When we were alone and asked one member to let us in, its cluster knows all
+   * of it, or is about to. memberlist gossips it all the same, a message per
+   * member and transmission. A few, chosen at random, are enough to repair what
+   * gossip has missed while many nodes join at once. With several addresses we
+   * might be the link between clusters that do not know each other, so then
+   * everything is passed on.
    */
-  #isFirstContact(purpose: Purpose): boolean {
-    return purpose.kind === "pushPull" &&
+  #spreadShare(purpose: Purpose, { states }: PushPull): number {
+    const isFirstContact = purpose.kind === "pushPull" &&
       purpose.join?.of.targets.length === 1 &&
       this.#core.members.liveCount === 1;
+    return isFirstContact ? FIRST_CONTACT_SPREAD / states.length : 1;
   }
 
   #merge(message: PushPull, from: string, nowMs: number): void {

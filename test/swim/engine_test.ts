@@ -67,22 +67,22 @@ Deno.test("join() teaches both sides everything the other holds", () => {
   });
 });
 
-Deno.test("join() of a lone node does not gossip to a cluster what it learned from it", () => {
+Deno.test("join() of a lone node gossips on only a few of what it learned", () => {
   const arena = new Arena();
-  const nodes = arena.cluster(["a", "b", "c", "d"]) as [Node];
-  arena.runUntil(
-    () => nodes.every((node) => node.engine.queueDepth === 0),
-    10_000,
-  );
+  const a = arena.add("a");
+  const learned = 200;
+  for (let i = 1; i <= learned; i++) {
+    const claim = aliveOf(`n${i}`, 1, [10, 1, 0, i]);
+    const vsn = Uint8Array.of(1, 5, 2, 0, 0, 0);
+    feed(arena, a, { ...claim, node: { ...claim.node, vsn } });
+  }
   const late = arena.add("late");
-  late.engine.join([{ address: nodes[0].address }], arena.nowMs);
+  late.engine.join([{ address: a.address }], arena.nowMs);
   arena.perform(late);
-  arena.runUntil(() => late.engine.liveCount === 5, 1_000);
-  assert.equal(late.engine.queueDepth, 1, "only what it says of itself");
-  arena.runUntil(
-    () => nodes.every((node) => node.engine.liveCount === 5),
-    5_000,
-  );
+  arena.runUntil(() => late.engine.liveCount === learned + 2, 1_000);
+  const depth = late.engine.queueDepth;
+  // 32 on average, with a standard deviation of 5, and what it says of itself.
+  assert.ok(depth > 10 && depth < 60, `${depth}`);
 });
 
 Deno.test("join() to several addresses links clusters that did not know each other", () => {
