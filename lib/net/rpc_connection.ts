@@ -38,6 +38,13 @@ import { systemErrorText } from "./system_error.ts";
 
 /** Bytes asked for by one read, and so the most of pipelined requests held. */
 const READ_BYTES = 16_384;
+/**
+ * How long the end of a query waits behind its last answer, ms. The original's
+ * client gives acks, answers and the end to its caller through channels of their
+ * own, and its command stops at the end even if answers are still in theirs. The
+ * original's agent never ends a query right after an answer; we do.
+ */
+const QUERY_END_DELAY_MS = 200;
 /** Longest wait for the last bytes to leave after a session has ended, ms. */
 const CLOSE_LIMIT_MS = 10_000;
 /** Longest wait for a client to end its side after we have ended ours, ms. */
@@ -242,6 +249,17 @@ export class Connection {
     }
   }
 
+  /** Tells the client, a moment later, that a query has ended. */
+  #endLater(stream: { end(): void }): void {
+    const timer = setTimeout(() => {
+      this.#giveUps.delete(cancel);
+      stream.end();
+      this.#settle();
+    }, QUERY_END_DELAY_MS);
+    const cancel = () => clearTimeout(timer);
+    this.#giveUps.add(cancel);
+  }
+
   #query(query: RpcQuery): void {
     const session = this.#session;
     const stream = session.openQuery();
@@ -256,8 +274,7 @@ export class Connection {
         onDone: () => {
           isDone = true;
           if (giveUp !== undefined) this.#giveUps.delete(giveUp);
-          stream.end();
-          this.#settle();
+          this.#endLater(stream);
         },
       });
     } catch (error) {

@@ -151,18 +151,10 @@ class Stage {
   }
 }
 
-/**
- * A large cluster forms, spreads an event, loses nodes, is cut and heals.
- *
- * @param options.isCut whether the last two chapters are told; they cost as much
- * real time as all others together, since everybody has news of everybody
- */
-export function growthStory(
-  options: StoryOptions & { readonly isCut?: boolean },
-): StoryReport {
-  const { isCut = true, ...rest } = options;
-  const { nodes } = rest;
-  const stage = new Stage(rest);
+/** A large cluster forms, spreads an event, loses nodes, is cut and heals. */
+export function growthStory(options: StoryOptions): StoryReport {
+  const { nodes } = options;
+  const stage = new Stage(options);
   const { cluster, views } = stage;
   const config = cluster.configOf(cluster.node(0));
   const isTrue = () => views.wrong === 0;
@@ -187,13 +179,11 @@ export function growthStory(
     stage.checkers.report("story", `not everybody lists ${node.name} failed`);
   }
 
-  if (isCut) {
-    cluster.partition(cluster.nodes.map((node) => node.index % 2));
-    stage.play("cut in half, halves found", detectionMs(config, nodes), isTrue);
+  cluster.partition(cluster.nodes.map((node) => node.index % 2));
+  stage.play("cut in half, halves found", detectionMs(config, nodes), isTrue);
 
-    cluster.heal();
-    stage.play("healed", convergenceMs(config, nodes), isTrue);
-  }
+  cluster.heal();
+  stage.play("healed", convergenceMs(config, nodes), isTrue);
   for (const text of wrongLists(cluster, 3)) {
     stage.checkers.report("story", text);
   }

@@ -31,7 +31,7 @@ export const COMPOUND_PART_BYTES = 2;
 export function encodeCompound(parts: readonly Uint8Array[]): Uint8Array {
   assert(
     parts.length >= 1 && parts.length <= COMPOUND_PARTS_MAX,
-    `${parts.length} parts fit into a compound`,
+    "a compound has 1 to 127 parts",
   );
   let length = COMPOUND_HEADER_BYTES + COMPOUND_PART_BYTES * parts.length;
   for (const part of parts) length += part.length;
@@ -43,7 +43,7 @@ export function encodeCompound(parts: readonly Uint8Array[]): Uint8Array {
   for (const part of parts) {
     assert(
       part.length >= 1 && part.length <= 0xffff,
-      `a part of ${part.length} bytes fits into a compound`,
+      "a part of a compound has 1 to 65,535 bytes",
     );
     bytes[lengthAt++] = part.length >> 8;
     bytes[lengthAt++] = part.length;

@@ -74,7 +74,7 @@ export class MsgpackWriter {
   uint(value: number): this {
     assert(
       Number.isSafeInteger(value) && value >= 0,
-      `${value} can be written as an unsigned integer`,
+      "an integer to be written is from 0 to 2^53 - 1",
     );
     this.#reserve(9);
     const bytes = this.#bytes;
@@ -97,7 +97,7 @@ export class MsgpackWriter {
   uint64(value: bigint): this {
     assert(
       value >= 0n && value < 0x1_0000_0000_0000_0000n,
-      `${value} can be written as an unsigned integer`,
+      "an integer to be written is from 0 to 2^64 - 1",
     );
     if (value < 0x1_0000_0000n) return this.uint(Number(value));
     this.#reserve(9);
@@ -112,7 +112,7 @@ export class MsgpackWriter {
     if (value >= 0n) return this.uint64(value);
     assert(
       value >= -0x8000_0000_0000_0000n,
-      `${value} can be written as a signed integer`,
+      "an integer to be written is at least -2^63",
     );
     this.#reserve(9);
     const view = this.#view;
