@@ -7,6 +7,7 @@
  */
 
 import { Deadlines } from "../kit/deadlines.ts";
+import { LINE_WINDOW_MS, LineLimit } from "../kit/line_limit.ts";
 import { type LogLevel, logLevelRank } from "../kit/log.ts";
 import type { Random } from "../kit/random.ts";
 import type { OperationId } from "../swim/output.ts";
@@ -15,10 +16,6 @@ import type { SerfConfig } from "./config.ts";
 import type { OperationResult, Output, SerfEvent } from "./event.ts";
 import { LamportClock } from "./lamport.ts";
 import type { Timer } from "./timer.ts";
-
-/** Log lines about refused input in one second; the rest is counted. */
-const REFUSAL_LINES_MAX = 10;
-const REFUSAL_WINDOW_MS = 1_000;
 
 /**
  * What we are doing as a whole.
@@ -87,7 +84,7 @@ export class SerfCore {
   #state: SerfState = "alive";
   #outputs: Output[] = [];
   #lastOperation = 0;
-  #refusalLines = 0;
+  readonly #refusals = new LineLimit();
 
   constructor(config: SerfConfig, random: Random) {
     this.config = config;
@@ -161,22 +158,15 @@ export class SerfCore {
    */
   refuse(level: LogLevel, text: string, nowMs: number): void {
     this.counters.refused++;
-    if (this.#refusalLines === 0) {
-      this.deadlines.add(nowMs + REFUSAL_WINDOW_MS, { kind: "refusals" });
+    if (this.#refusals.isIdle) {
+      this.deadlines.add(nowMs + LINE_WINDOW_MS, { kind: "refusals" });
     }
-    this.#refusalLines++;
-    if (this.#refusalLines <= REFUSAL_LINES_MAX) this.log(level, text);
+    if (this.#refusals.admit()) this.log(level, text);
   }
 
   /** Ends a second of refusals. */
   summarizeRefusals(): void {
-    const unsaid = this.#refusalLines - REFUSAL_LINES_MAX;
-    this.#refusalLines = 0;
-    if (unsaid > 0) {
-      this.log(
-        "WARN",
-        `${unsaid} more messages were refused in the last second`,
-      );
-    }
+    const summary = this.#refusals.endWindow();
+    if (summary !== undefined) this.log("WARN", summary);
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import { Deadlines } from "../kit/deadlines.ts";
+import { LINE_WINDOW_MS, LineLimit } from "../kit/line_limit.ts";
 import { type LogLevel, logLevelRank } from "../kit/log.ts";
 import type { Random } from "../kit/random.ts";
 import {
@@ -39,9 +40,6 @@ export interface EngineSeeds {
 
 /** First version that wraps packets in a checksum. */
 const CRC_VERSION = 5;
-/** Log lines about refused input in one second; the rest is counted. */
-const REFUSAL_LINES_MAX = 10;
-const REFUSAL_WINDOW_MS = 1_000;
 
 /** What the engine counts of its own work. */
 export interface SwimCounters {
@@ -80,7 +78,7 @@ export class SwimCore {
   #outputs: SwimOutput[] = [];
   #lastSeqNo = 0;
   #lastOperation = 0;
-  #refusalLines = 0;
+  readonly #refusals = new LineLimit();
 
   constructor(config: SwimConfig, host: SwimHost, seeds: EngineSeeds) {
     this.config = config;
@@ -188,23 +186,16 @@ export class SwimCore {
    */
   refuse(level: LogLevel, text: string, nowMs: number): void {
     this.counters.refused++;
-    if (this.#refusalLines === 0) {
-      this.deadlines.add(nowMs + REFUSAL_WINDOW_MS, { kind: "refusals" });
+    if (this.#refusals.isIdle) {
+      this.deadlines.add(nowMs + LINE_WINDOW_MS, { kind: "refusals" });
     }
-    this.#refusalLines++;
-    if (this.#refusalLines <= REFUSAL_LINES_MAX) this.log(level, text);
+    if (this.#refusals.admit()) this.log(level, text);
   }
 
   /** Ends a second of refusals. */
   summarizeRefusals(): void {
-    const unsaid = this.#refusalLines - REFUSAL_LINES_MAX;
-    this.#refusalLines = 0;
-    if (unsaid > 0) {
-      this.log(
-        "WARN",
-        `${unsaid} more messages were refused in the last second`,
-      );
-    }
+    const summary = this.#refusals.endWindow();
+    if (summary !== undefined) this.log("WARN", summary);
   }
 
   // --- Sending packets ------------------------------------------------------

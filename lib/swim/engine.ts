@@ -55,7 +55,7 @@ function isClaim(part: Uint8Array): boolean {
 
 /** A leave or update whose announcement is still being gossiped. */
 interface PendingBroadcast {
-  readonly row: Deadline<Timer> | undefined;
+  readonly row: Deadline<Timer>;
   readonly timeoutText: string;
 }
 
@@ -378,7 +378,7 @@ export class SwimEngine {
     const pending = this.#pending.get(operation);
     if (pending === undefined) return;
     this.#pending.delete(operation);
-    if (pending.row !== undefined) this.#core.deadlines.delete(pending.row);
+    this.#core.deadlines.delete(pending.row);
     this.#core.emitEvent({
       type: "broadcastFinished",
       operation,

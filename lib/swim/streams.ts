@@ -52,7 +52,6 @@ type Purpose =
     readonly kind: "ping";
     readonly target: Member;
     readonly ping: Ping;
-    readonly endMs: number;
   };
 
 interface Stream {
@@ -155,7 +154,7 @@ export class Streams {
 
   /** Pings over a stream, while a probe waits for other answers. */
   startPing(target: Member, ping: Ping, endMs: number): void {
-    this.#dial({ kind: "ping", target, ping, endMs }, target.address, endMs);
+    this.#dial({ kind: "ping", target, ping }, target.address, endMs);
   }
 
   #dial(purpose: Purpose, to: string, deadlineMs: number): void {

@@ -1,4 +1,4 @@
-/** Tests of the small files of lib/kit: assert, bytes, log, random, ring. */
+/** Tests of the small files of lib/kit: assert, bytes, line limit, log, random, ring. */
 
 import assert from "node:assert/strict";
 import {
@@ -14,6 +14,7 @@ import {
   utf8Bytes,
   utf8Text,
 } from "../../lib/kit/bytes.ts";
+import { LineLimit } from "../../lib/kit/line_limit.ts";
 import { logLevelRank, parseLogLevel } from "../../lib/kit/log.ts";
 import { Random } from "../../lib/kit/random.ts";
 import { Ring } from "../../lib/kit/ring.ts";
@@ -91,4 +92,19 @@ Deno.test("Ring keeps the newest items, oldest first", () => {
   assert.deepEqual(ring.toArray(), [3, 4, 5]);
   assert.equal(ring.size, 3);
   assert.throws(() => new Ring(0), { name: "RangeError" });
+});
+
+Deno.test("LineLimit lets ten lines of a window through and tells of the others", () => {
+  const limit = new LineLimit();
+  assert.equal(limit.isIdle, true);
+  const admitted = Array.from({ length: 12 }, () => limit.admit());
+  assert.equal(admitted.filter((isAdmitted) => isAdmitted).length, 10);
+  assert.equal(limit.isIdle, false);
+  assert.equal(
+    limit.endWindow(),
+    "2 more messages were refused in the last second",
+  );
+  assert.equal(limit.isIdle, true);
+  limit.admit();
+  assert.equal(limit.endWindow(), undefined);
 });

@@ -6,6 +6,8 @@
  * without the layers above it.
  */
 
+import { encodeMessage } from "../../lib/wire/message_codec.ts";
+import type { Alive } from "../../lib/wire/messages.ts";
 import { Random } from "../../lib/kit/random.ts";
 import { parseIp, splitHostPort } from "../../lib/kit/address.ts";
 import { Deadlines } from "../../lib/kit/deadlines.ts";
@@ -251,4 +253,39 @@ export class Arena {
       this.perform(target);
     });
   }
+}
+
+const VSN = Uint8Array.of(1, 5, 2, 2, 5, 5);
+
+/** What a stranger says of itself. */
+export function aliveOf(
+  name: string,
+  incarnation: number,
+  ip: readonly number[],
+): Alive {
+  return {
+    kind: "alive",
+    incarnation,
+    node: {
+      name,
+      addr: Uint8Array.from(ip),
+      port: 7946,
+      meta: new Uint8Array(0),
+      vsn: VSN,
+    },
+  };
+}
+
+/** Feeds one message as a packet from a stranger. */
+export function feed(
+  arena: Arena,
+  node: Node,
+  message: Parameters<typeof encodeMessage>[0],
+): void {
+  node.engine.handlePacket(
+    "10.9.9.9:7946",
+    encodeMessage(message),
+    arena.nowMs,
+  );
+  arena.perform(node);
 }

@@ -1,46 +1,12 @@
-/** The rules of SWIM and Lifeguard, each shown on a few engines in virtual time. */
+/** How engines form a cluster, detect failures and end, in virtual time. */
 
 import assert from "node:assert/strict";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import { Keyring } from "../../lib/wire/keyring.ts";
-import { type Alive, MessageType } from "../../lib/wire/messages.ts";
+import { MessageType } from "../../lib/wire/messages.ts";
 import { suspicionTimeoutMs } from "../../lib/swim/suspicion.ts";
 import { INBOUND_STREAMS_MAX } from "../../lib/swim/streams.ts";
-import { Arena, type Node } from "./arena.ts";
-
-const VSN = Uint8Array.of(1, 5, 2, 2, 5, 5);
-
-function aliveOf(
-  name: string,
-  incarnation: number,
-  ip: readonly number[],
-): Alive {
-  return {
-    kind: "alive",
-    incarnation,
-    node: {
-      name,
-      addr: Uint8Array.from(ip),
-      port: 7946,
-      meta: new Uint8Array(0),
-      vsn: VSN,
-    },
-  };
-}
-
-/** Feeds one message as a packet from a stranger. */
-function feed(
-  arena: Arena,
-  node: Node,
-  message: Parameters<typeof encodeMessage>[0],
-): void {
-  node.engine.handlePacket(
-    "10.9.9.9:7946",
-    encodeMessage(message),
-    arena.nowMs,
-  );
-  arena.perform(node);
-}
+import { aliveOf, Arena, feed, type Node } from "./arena.ts";
 
 Deno.test("start() makes ourselves the first member", () => {
   const arena = new Arena();
@@ -193,19 +159,6 @@ Deno.test("a crashed member is suspected, then dead, within the derived time", (
   }
 });
 
-Deno.test("confirmations by others shorten a suspicion", () => {
-  const arena = new Arena();
-  const [a] = arena.cluster(["a", "b", "c", "d", "e", "f"]) as [Node];
-  arena.block = () => true;
-  const startedMs = arena.nowMs;
-  for (const from of ["x", "y", "z"]) {
-    feed(arena, a, { kind: "suspect", incarnation: 1, node: "b", from });
-  }
-  arena.runUntil(() => a.stateOf("b") === "dead", 60_000);
-  const shortestMs = suspicionTimeoutMs(4, 6, 1_000);
-  assert.equal(arena.nowMs - startedMs, shortestMs);
-});
-
 Deno.test("an indirect ping saves a member that we cannot reach", () => {
   const arena = new Arena();
   const [a, b] = arena.cluster(["a", "b", "c", "d"]) as [Node, Node];
@@ -266,98 +219,6 @@ Deno.test("missing acks and nacks make us slower", () => {
   arena.block = ({ from, to }) => from === a.address || to === a.address;
   arena.advance(4_000);
   assert.ok(a.engine.healthScore > 1, `${a.engine.healthScore}`);
-});
-
-Deno.test("who missed a refutation asks before it calls a member dead", () => {
-  const arena = new Arena();
-  const [a, b] = arena.cluster(["a", "b", "c", "d", "e", "f"]) as [Node, Node];
-  const alone = (isAlone: boolean) => {
-    arena.block = ({ from, to }) =>
-      isAlone && (from === a.address || to === a.address);
-  };
-  arena.runUntil(() => a.engine.queueDepth === 0, 10_000);
-  // Everybody but a hears that b refutes.
-  alone(true);
-  feed(arena, b, { kind: "suspect", incarnation: 1, node: "b", from: "c" });
-  arena.advance(700);
-  assert.equal(b.engine.local?.incarnation, 2);
-  alone(false);
-  feed(arena, a, { kind: "suspect", incarnation: 1, node: "b", from: "c" });
-  arena.block = ({ from, to, kind }) =>
-    kind === "stream" || (from !== b.address && to === a.address);
-  arena.runUntil(() => a.stateOf("b") === "alive", 24_000);
-  assert.ok(!a.story.includes("memberLeave b"));
-});
-
-Deno.test("a suspicion of a newer incarnation starts anew", () => {
-  const arena = new Arena();
-  const [a] = arena.cluster(["a", "b", "c", "d", "e", "f"]) as [Node];
-  arena.block = () => true;
-  const suspect = (incarnation: number, from: string) =>
-    feed(arena, a, { kind: "suspect", incarnation, node: "b", from });
-  suspect(1, "c");
-  arena.advance(suspicionTimeoutMs(4, 6, 1_000) + 500);
-  suspect(2, "d");
-  suspect(2, "e");
-  suspect(2, "f");
-  assert.equal(a.stateOf("b"), "suspect", "old accusers do not count");
-  arena.advance(suspicionTimeoutMs(4, 6, 1_000) - 1);
-  assert.equal(a.stateOf("b"), "suspect");
-  arena.advance(2);
-  assert.equal(a.stateOf("b"), "dead");
-});
-
-Deno.test("who passes on a refuted accusation is shown the proof", () => {
-  const arena = new Arena();
-  const [a, b] = arena.cluster(["a", "b"]) as [Node, Node];
-  feed(arena, b, { kind: "suspect", incarnation: 1, node: "b", from: "x" });
-  arena.runUntil(() => a.engine.member("b")?.incarnation === 2, 5_000);
-  arena.runUntil(() => b.engine.queueDepth === 0, 5_000);
-  b.engine.handlePacket(
-    "10.9.9.9:7946",
-    encodeMessage({ kind: "dead", incarnation: 1, node: "b", from: "x" }),
-    arena.nowMs,
-  );
-  const [packet] = b.engine.drain().filter((output) =>
-    output.kind === "packet"
-  );
-  assert.equal(packet?.to, "10.9.9.9:7946");
-  assert.equal(packet.bytes[0], MessageType.alive);
-});
-
-Deno.test("a suspected member refutes with a higher incarnation", () => {
-  const arena = new Arena();
-  const [a, b] = arena.cluster(["a", "b", "c"]) as [Node, Node];
-  feed(arena, a, { kind: "suspect", incarnation: 1, node: "b", from: "c" });
-  assert.equal(a.stateOf("b"), "suspect");
-  arena.runUntil(() => a.stateOf("b") === "alive", 5_000);
-  assert.equal(a.engine.member("b")?.incarnation, 2);
-  assert.equal(b.engine.local?.incarnation, 2);
-  assert.deepEqual(a.story.filter((line) => line.endsWith("b")), [
-    "memberJoin b",
-  ]);
-});
-
-Deno.test("a member called dead refutes, and joins again for those who believed it", () => {
-  const arena = new Arena();
-  const [a, b] = arena.cluster(["a", "b", "c"]) as [Node, Node];
-  feed(arena, a, { kind: "dead", incarnation: 1, node: "b", from: "c" });
-  assert.equal(a.stateOf("b"), "dead");
-  arena.runUntil(() => a.stateOf("b") === "alive", 5_000);
-  assert.equal(b.stateOf("b"), "alive");
-  assert.deepEqual(a.story.filter((line) => line.endsWith("b")), [
-    "memberJoin b",
-    "memberLeave b",
-    "memberJoin b",
-  ]);
-});
-
-Deno.test("refutation goes above whatever incarnation the accuser names", () => {
-  const arena = new Arena();
-  const a = arena.add("a");
-  feed(arena, a, { kind: "suspect", incarnation: 40, node: "a", from: "x" });
-  assert.equal(a.engine.local?.incarnation, 41);
-  assert.equal(a.engine.healthScore, 1);
 });
 
 Deno.test("leave() is seen as left, not dead, and is not refuted", () => {
@@ -427,89 +288,6 @@ Deno.test("updateMeta() that cannot be gossiped in time ends with an error", () 
   });
 });
 
-Deno.test("a name at another address is a conflict while its owner lives", () => {
-  const arena = new Arena();
-  const [a] = arena.cluster(["a", "b"]) as [Node];
-  feed(arena, a, aliveOf("b", 9, [10, 0, 0, 99]));
-  assert.equal(a.engine.member("b")?.address, "10.0.0.2:7946");
-  assert.equal(a.story.at(-1), "conflict");
-});
-
-Deno.test("a name may be taken over from a member that left, at any incarnation", () => {
-  const arena = new Arena();
-  const [a, b] = arena.cluster(["a", "b"]) as [Node, Node];
-  b.engine.leave(5_000, arena.nowMs);
-  arena.perform(b);
-  arena.runUntil(() => a.stateOf("b") === "left", 5_000);
-  arena.crash(b);
-  feed(arena, a, aliveOf("b", 1, [10, 0, 0, 99]));
-  assert.equal(a.engine.member("b")?.address, "10.0.0.99:7946");
-  assert.equal(a.stateOf("b"), "alive");
-});
-
-Deno.test("a dead name is taken over only after deadNodeReclaimMs", () => {
-  const arena = new Arena();
-  const [a, b] = arena.cluster(["a", "b"], { deadNodeReclaimMs: 10_000 }) as [
-    Node,
-    Node,
-  ];
-  arena.crash(b);
-  feed(arena, a, { kind: "dead", incarnation: 1, node: "b", from: "x" });
-  feed(arena, a, aliveOf("b", 9, [10, 0, 0, 99]));
-  assert.equal(a.stateOf("b"), "dead");
-  arena.advance(10_001);
-  feed(arena, a, aliveOf("b", 9, [10, 0, 0, 99]));
-  assert.equal(a.engine.member("b")?.address, "10.0.0.99:7946");
-});
-
-Deno.test("both spellings of an IPv4 address are one address", () => {
-  const arena = new Arena();
-  const a = arena.add("a");
-  feed(arena, a, aliveOf("b", 1, [10, 0, 0, 2]));
-  feed(
-    arena,
-    a,
-    aliveOf("b", 2, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 2]),
-  );
-  assert.equal(a.engine.member("b")?.incarnation, 2);
-  assert.ok(!a.story.includes("conflict"));
-});
-
-Deno.test("alive messages that make no sense change nothing", () => {
-  const arena = new Arena();
-  const a = arena.add("a");
-  const good = aliveOf("b", 1, [10, 0, 0, 2]);
-  const bad: Partial<Alive["node"]>[] = [
-    { addr: new Uint8Array(3) },
-    { addr: new Uint8Array(0) },
-    { vsn: Uint8Array.of(1, 5, 2) },
-    { vsn: Uint8Array.of(0, 5, 2, 2, 5, 5) },
-    { vsn: Uint8Array.of(5, 1, 2, 2, 5, 5) },
-    { meta: new Uint8Array(513) },
-    { name: "n".repeat(513) },
-  ];
-  for (const change of bad) {
-    feed(arena, a, { ...good, node: { ...good.node, ...change } });
-  }
-  feed(arena, a, { ...good, incarnation: 0 });
-  assert.equal(a.engine.members().length, 1);
-  assert.equal(a.engine.counters.refused, bad.length);
-  feed(arena, a, good);
-  assert.equal(a.engine.members().length, 2);
-});
-
-Deno.test("the member table stops at membersMax", () => {
-  const arena = new Arena();
-  const a = arena.add("a", { membersMax: 3 });
-  for (let i = 0; i < 10; i++) {
-    feed(arena, a, aliveOf(`n${i}`, 1, [10, 0, 1, i]));
-  }
-  assert.equal(a.engine.members().length, 3);
-  assert.ok(
-    a.logs.some((line) => line.includes("the member table is full (3)")),
-  );
-});
-
 Deno.test("a member of an incompatible version is refused with the whole exchange", () => {
   const arena = new Arena();
   const a = arena.add("a", { delegateVersion: { min: 2, max: 5, current: 5 } });
@@ -557,15 +335,6 @@ Deno.test("news leave at once after a quiet time, and an idle node does not goss
     type: "userMessage",
     body: Uint8Array.of(42),
   });
-});
-
-Deno.test("the recently dead are told, the long dead are forgotten", () => {
-  const arena = new Arena();
-  const [a, b] = arena.cluster(["a", "b", "c"]) as [Node, Node];
-  arena.crash(b);
-  arena.runUntil(() => a.stateOf("b") === "dead", 60_000);
-  arena.advance(40_000);
-  assert.equal(a.stateOf("b"), undefined);
 });
 
 Deno.test("push/pull repairs what gossip missed", () => {
