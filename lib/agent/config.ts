@@ -17,7 +17,7 @@ import type { HostPort } from "../kit/address.ts";
 import { LOG_LEVELS, type LogLevel, parseLogLevel } from "../kit/log.ts";
 import { type Lookup, resolveBindAddress } from "../net/resolve.ts";
 import { type ProfileName, PROFILES } from "../swim/config.ts";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64 } from "../kit/base64.ts";
 
 /** Gossip port of an address that names none. */
 export const DEFAULT_BIND_PORT = 7946;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decodeBase64 } from "../../lib/agent/base64.ts";
+import { decodeBase64 } from "../../lib/kit/base64.ts";
 import { equalBytes } from "../../lib/kit/bytes.ts";
 
 // Byte positions as reported by `serf agent -encrypt=TEXT` of serf 0.9.4.
