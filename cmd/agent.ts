@@ -109,6 +109,7 @@ export const command: Command = {
   async run(args, terminal) {
     const console = new AgentConsole(terminal);
     const flags = readFlags(command, FLAGS, args, {
+      isTerminal: terminal.isTerminal,
       out: (text) => terminal.out(`==> ${text}`),
       err: (text) => terminal.err(text),
       env: (name) => terminal.env(name),

@@ -7,6 +7,7 @@
 
 import type { RpcClient } from "../lib/net/rpc_client.ts";
 import { type Flag, textFlag } from "./flags.ts";
+import { fail } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
 const ADDRESS_DEFAULT = "127.0.0.1:7373";
@@ -49,6 +50,8 @@ export async function callAgent(
     readonly values: {
       readonly "rpc-addr": string;
       readonly "rpc-auth": string;
+      /** In which form a failure is told; text unless given. */
+      readonly format?: string;
     };
     readonly terminal: Terminal;
     readonly complaint: string;
@@ -66,14 +69,17 @@ export async function callAgent(
     });
   } catch (error) {
     const reason = (error as Error).message;
-    terminal.out(`Error connecting to Serf agent: ${reason}\n`);
-    return 1;
+    return fail(
+      values.format,
+      `Error connecting to Serf agent: ${reason}`,
+      terminal,
+    );
   }
   try {
     return await work(client);
   } catch (error) {
-    terminal.out(`${options.complaint}: ${(error as Error).message}\n`);
-    return 1;
+    const reason = (error as Error).message;
+    return fail(values.format, `${options.complaint}: ${reason}`, terminal);
   } finally {
     client.close();
   }

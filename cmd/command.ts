@@ -16,6 +16,7 @@ import {
   parseFlags,
   shownFlag,
 } from "./flags.ts";
+import { fail } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface Command {
@@ -88,12 +89,17 @@ export function readFlags<Table extends FlagTable>(
   }
 }
 
-/** A usage error found after the flags: what is wrong, then the help. */
+/**
+ * A usage error found after the flags: what is wrong, then the help; as JSON
+ * only what is wrong.
+ */
 export function failUsage(
   command: Command,
   complaint: string,
   terminal: Terminal,
+  format?: string,
 ): number {
+  if (format === "json") return fail(format, complaint, terminal);
   terminal.out(`${complaint}\n\n${command.help(terminal)}\n`);
   return 1;
 }

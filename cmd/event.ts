@@ -4,6 +4,7 @@ import { utf8Bytes } from "../lib/kit/bytes.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
+import { checkFormat, formatFlag, print } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
 const flagTable = (terminal: Terminal) => ({
@@ -14,6 +15,7 @@ const flagTable = (terminal: Terminal) => ({
       "off when each event counts.",
     ],
   }),
+  "format": formatFlag(),
   ...agentFlags(terminal),
 });
 
@@ -32,15 +34,22 @@ export const command: Command = {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
     const { values, positionals } = flags;
+    if (!checkFormat(values.format, terminal)) return 1;
     const [name, payload] = positionals;
     if (name === undefined) {
-      return failUsage(command, "An event name must be specified.", terminal);
+      return failUsage(
+        command,
+        "An event name must be specified.",
+        terminal,
+        values.format,
+      );
     }
     if (positionals.length > 2) {
       return failUsage(
         command,
         "Too many command line arguments. Only a name and payload must be specified.",
         terminal,
+        values.format,
       );
     }
     const { coalesce } = values;
@@ -51,7 +60,10 @@ export const command: Command = {
         payload: payload === undefined ? undefined : utf8Bytes(payload),
         coalesce,
       });
-      terminal.out(eventSentText(name, coalesce));
+      print(values.format, terminal, {
+        text: eventSentText(name, coalesce),
+        json: { name, coalesce },
+      });
       return 0;
     });
   },

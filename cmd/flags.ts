@@ -13,6 +13,7 @@
  */
 
 import { parseDuration } from "../lib/kit/duration.ts";
+import { nearest } from "../lib/kit/nearest.ts";
 import { quoteText } from "../lib/kit/quote.ts";
 
 /** One flag: how to read it and how to describe it. */
@@ -135,7 +136,7 @@ export function parseFlags<Table extends FlagTable>(
     const flag = Object.hasOwn(table, name) ? table[name] : undefined;
     if (flag === undefined) {
       if (name === "help" || name === "h") throw new FlagError("");
-      throw new FlagError(`flag provided but not defined: -${name}`);
+      throw new FlagError(unknownFlagText(name, table));
     }
     if (flag.kind === "boolean") text ??= "true";
     else text ??= args[at++];
@@ -154,6 +155,13 @@ export function parseFlags<Table extends FlagTable>(
     positionals: args.slice(at),
     given,
   };
+}
+
+/** The original's line, and a second one when a flag of ours is near. */
+function unknownFlagText(name: string, table: FlagTable): string {
+  const meant = nearest(name, Object.keys(table));
+  const suggestion = meant === undefined ? "" : `\nDid you mean -${meant}?`;
+  return `flag provided but not defined: -${name}${suggestion}`;
 }
 
 function readValue(flag: Flag<unknown>, name: string, text: string): unknown {

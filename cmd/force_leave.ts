@@ -3,12 +3,14 @@
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
+import { checkFormat, formatFlag, print } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
 const flagTable = (terminal: Terminal) => ({
   "prune": booleanFlag(false, {
     text: ["Forget the member at once, instead of listing it as left."],
   }),
+  "format": formatFlag(),
   ...agentFlags(terminal),
 });
 
@@ -28,17 +30,21 @@ export const command: Command = {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
     const { values, positionals } = flags;
+    if (!checkFormat(values.format, terminal)) return 1;
     const [name] = positionals;
     if (name === undefined || positionals.length > 1) {
       return failUsage(
         command,
         "A node name must be specified to force leave.",
         terminal,
+        values.format,
       );
     }
     const complaint = "Error force leaving";
     return await callAgent({ values, terminal, complaint }, async (client) => {
-      await client.forceLeave(name, values.prune);
+      const { format, prune } = values;
+      await client.forceLeave(name, prune);
+      print(format, terminal, { text: "", json: { node: name, prune } });
       return 0;
     });
   },

@@ -7,7 +7,12 @@
  */
 
 import type { Command } from "./command.ts";
-import { loadCommand, overview, UNKNOWN_COMMAND_EXIT_CODE } from "./mod.ts";
+import {
+  loadCommand,
+  overview,
+  suggestionFor,
+  UNKNOWN_COMMAND_EXIT_CODE,
+} from "./mod.ts";
 
 export const command: Command = {
   help: () => overview().trimEnd(),
@@ -20,7 +25,7 @@ export const command: Command = {
     }
     const described = await loadCommand(name);
     if (described === undefined) {
-      terminal.err(overview());
+      terminal.err(overview() + suggestionFor(name));
       return UNKNOWN_COMMAND_EXIT_CODE;
     }
     terminal.out(`${described.help(terminal)}\n`);

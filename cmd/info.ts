@@ -3,15 +3,12 @@
 import type { RpcStats } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
-import { textFlag } from "./flags.ts";
+import { formatFlag } from "./format.ts";
 import { printAs, sortedEntries } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
 const flagTable = (terminal: Terminal) => ({
-  "format": textFlag("text", {
-    shown: "format=text",
-    text: ["Either 'text' or 'json'."],
-  }),
+  "format": formatFlag(),
   ...agentFlags(terminal),
 });
 

@@ -3,6 +3,7 @@
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
+import { checkFormat, formatFlag, print } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
 const flagTable = (terminal: Terminal) => ({
@@ -12,6 +13,7 @@ const flagTable = (terminal: Terminal) => ({
       "the cluster still remembers.",
     ],
   }),
+  "format": formatFlag(),
   ...agentFlags(terminal),
 });
 
@@ -30,16 +32,22 @@ export const command: Command = {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
     const { values, positionals } = flags;
+    if (!checkFormat(values.format, terminal)) return 1;
     if (positionals.length === 0) {
       return failUsage(
         command,
         "At least one address to join must be specified.",
         terminal,
+        values.format,
       );
     }
     const complaint = "Error joining the cluster";
     return await callAgent({ values, terminal, complaint }, async (client) => {
-      terminal.out(joinedText(await client.join(positionals, values.replay)));
+      const contacted = await client.join(positionals, values.replay);
+      print(values.format, terminal, {
+        text: joinedText(contacted),
+        json: { contacted },
+      });
       return 0;
     });
   },

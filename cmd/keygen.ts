@@ -1,6 +1,7 @@
 /** `serf keygen`: a new key for the encryption of gossip. */
 
 import { type Command, renderHelp } from "./command.ts";
+import { checkFormat, formatFlag, formatOf, print } from "./format.ts";
 
 /** AES-256; the agent takes keys of 16 and 24 bytes too. */
 const KEY_BYTES = 32;
@@ -13,10 +14,17 @@ export const command: Command = {
         "Makes a new random key for the encryption of the traffic between",
         "agents and prints it in base64, the form in which an agent expects it.",
       ],
+      flags: { "format": formatFlag() },
     }),
 
-  run(_args, terminal) {
-    terminal.out(renderKey(crypto.getRandomValues(new Uint8Array(KEY_BYTES))));
+  run(args, terminal) {
+    const format = formatOf(args);
+    if (!checkFormat(format, terminal)) return Promise.resolve(1);
+    const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+    print(format, terminal, {
+      text: renderKey(key),
+      json: { key: renderKey(key).trimEnd() },
+    });
     return Promise.resolve(0);
   },
 };

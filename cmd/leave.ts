@@ -2,8 +2,15 @@
 
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
+import { checkFormat, formatFlag, print } from "./format.ts";
+import type { Terminal } from "./terminal.ts";
 
 export const LEFT_TEXT = "Graceful leave complete\n";
+
+const flagTable = (terminal: Terminal) => ({
+  "format": formatFlag(),
+  ...agentFlags(terminal),
+});
 
 export const command: Command = {
   help: (terminal) =>
@@ -13,18 +20,18 @@ export const command: Command = {
         "Makes the agent leave the cluster gracefully and stop. The other",
         "members then list it as having left, not as failed.",
       ],
-      flags: { ...agentFlags(terminal) },
+      flags: flagTable(terminal),
     }),
 
   async run(args, terminal) {
-    const table = { ...agentFlags(terminal) };
-    const flags = readFlags(command, table, args, terminal);
+    const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
     const { values } = flags;
+    if (!checkFormat(values.format, terminal)) return 1;
     const complaint = "Error leaving";
     return await callAgent({ values, terminal, complaint }, async (client) => {
       await client.leave();
-      terminal.out(LEFT_TEXT);
+      print(values.format, terminal, { text: LEFT_TEXT, json: { left: true } });
       return 0;
     });
   },

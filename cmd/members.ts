@@ -5,9 +5,17 @@ import type { RpcMember } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag, listFlag, textFlag } from "./flags.ts";
-import { type JsonValue, printAs, renderColumns } from "./output.ts";
+import { checkFormat, fail, formatFlag } from "./format.ts";
+import {
+  compareText,
+  type JsonValue,
+  printAs,
+  renderAs,
+  renderColumns,
+} from "./output.ts";
 import { parsePairs } from "./pairs.ts";
 import type { Terminal } from "./terminal.ts";
+import { watch } from "./watch.ts";
 
 const flagTable = (terminal: Terminal) => ({
   "detailed": booleanFlag(false, {
@@ -16,10 +24,7 @@ const flagTable = (terminal: Terminal) => ({
       "output always has them.",
     ],
   }),
-  "format": textFlag("text", {
-    shown: "format=text",
-    text: ["Either 'text', one member per line, or 'json'."],
-  }),
+  "format": formatFlag(),
   "name": textFlag("", {
     shown: "name=<regexp>",
     text: [
@@ -45,6 +50,12 @@ const flagTable = (terminal: Terminal) => ({
       "Only members whose tag <key> has a matching value; a",
       "missing tag counts as an empty one. May be given several",
       "times, and then all of them must match.",
+    ],
+  }),
+  "watch": booleanFlag(false, {
+    text: [
+      "Go on, and show the list again whenever it has changed,",
+      "until interrupted.",
     ],
   }),
   ...agentFlags(terminal),
@@ -73,20 +84,35 @@ export const command: Command = {
     try {
       tags = parsePairs(tagTexts);
     } catch (error) {
-      terminal.out(`Error: ${(error as Error).message}\n`);
-      return 1;
+      return fail(
+        values.format,
+        `Error: ${(error as Error).message}`,
+        terminal,
+      );
     }
     const filter = { tags, status: values.status, name: values.name };
     const complaint = "Error retrieving members";
     return await callAgent({ values, terminal, complaint }, async (client) => {
-      const members = await client.members(filter);
-      return printAs(values.format, terminal, {
-        text: () => membersText(members, { isDetailed: values.detailed }),
-        json: () => membersJson(members),
-      });
+      const list = async () => {
+        const members = sortByName(await client.members(filter));
+        return {
+          text: () => membersText(members, { isDetailed: values.detailed }),
+          json: () => membersJson(members),
+        };
+      };
+      const { format } = values;
+      if (!values.watch) return printAs(format, terminal, await list());
+      if (!checkFormat(format, terminal)) return 1;
+      const render = async () => renderAs(format, await list());
+      return await watch({ terminal, format, render });
     });
   },
 };
+
+/** Agents of the original list their members in no order. */
+function sortByName(members: readonly RpcMember[]): RpcMember[] {
+  return members.toSorted((a, b) => compareText(a.name, b.name));
+}
 
 /** One row per member, in columns. */
 export function membersText(

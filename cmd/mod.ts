@@ -11,6 +11,7 @@
  * standard output and succeed.
  */
 
+import { nearest } from "../lib/kit/nearest.ts";
 import type { Command } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -25,6 +26,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   "agent": {
     synopsis: "Runs a Serf agent",
     load: () => import("./agent.ts"),
+  },
+  "completion": {
+    synopsis: "Prints a completion script for a shell",
+    load: () => import("./completion.ts"),
   },
   "event": {
     synopsis: "Sends a custom event through the cluster",
@@ -137,7 +142,7 @@ export async function dispatch(
   }
   const command = await loadCommand(commandName ?? "");
   if (command === undefined) {
-    terminal.err(overview());
+    terminal.err(overview() + suggestionFor(commandName));
     return UNKNOWN_COMMAND_EXIT_CODE;
   }
   if (isHelpWanted || invocation.hasMisplacedFlags) {
@@ -152,6 +157,19 @@ export async function dispatch(
 export async function loadCommand(name: string): Promise<Command | undefined> {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   return entry === undefined ? undefined : (await entry.load()).command;
+}
+
+/** A line about the command that was probably meant; empty without one. */
+export function suggestionFor(name: string | undefined): string {
+  const meant = nearest(name ?? "", Object.keys(COMMANDS));
+  return meant === undefined
+    ? ""
+    : `Unknown command '${name}'. Did you mean '${meant}'?\n`;
+}
+
+/** Names of all commands, in alphabetical order. */
+export function commandNames(): string[] {
+  return Object.keys(COMMANDS);
 }
 
 /** The list of all commands, as it is printed: with an empty line at the end. */

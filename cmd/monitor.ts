@@ -1,11 +1,15 @@
 /** `serf monitor`: an agent's log and events, as they happen. */
 
 import type { RpcClient } from "../lib/net/rpc_client.ts";
-import type { RecordValue } from "../lib/rpc/client_session.ts";
+import { RecordText, type RecordValue } from "../lib/rpc/client_session.ts";
+import { formatIp } from "../lib/kit/address.ts";
+import { utf8Text } from "../lib/kit/bytes.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
 import { textFlag } from "./flags.ts";
+import { checkFormat, fail } from "./format.ts";
 import { fieldInGoSyntax } from "./go_syntax.ts";
+import { type JsonValue, renderJsonLine } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const REMOTE_ENDED_TEXT =
@@ -19,6 +23,10 @@ const flagTable = (terminal: Terminal) => ({
       "The least important level to show, of trace, debug, info,",
       "warn and err.",
     ],
+  }),
+  "format": textFlag("text", {
+    shown: "format=text",
+    text: ["Either 'text' or 'json', which is one document per line."],
   }),
   ...agentFlags(terminal),
 });
@@ -40,14 +48,19 @@ export const command: Command = {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
     const { values } = flags;
+    const { format } = values;
+    if (!checkFormat(format, terminal)) return 1;
     const interrupted = Promise.withResolvers<"interrupted">();
     const complaint = "Error starting stream";
     return await callAgent({ values, terminal, complaint }, async (client) => {
       const stream = await client.stream(
         "*",
-        (event) => terminal.out(eventText(event)),
+        (event) =>
+          terminal.out(
+            format === "json" ? eventLine(event) : eventText(event),
+          ),
       );
-      const monitor = await startMonitor(client, values["log-level"], terminal);
+      const monitor = await startMonitor(client, values, terminal);
       if (monitor === undefined) return 1;
       const stopListening = terminal.onInterrupt(() => {
         interrupted.resolve("interrupted");
@@ -55,8 +68,11 @@ export const command: Command = {
       const end = await Promise.race([interrupted.promise, client.closed]);
       stopListening();
       if (end !== "interrupted") {
-        terminal.out(REMOTE_ENDED_TEXT);
-        return 1;
+        if (format === "text") {
+          terminal.out(REMOTE_ENDED_TEXT);
+          return 1;
+        }
+        return fail(format, "Remote side ended the monitor!", terminal);
       }
       await stopQuietly(client, [monitor, stream]);
       return 0;
@@ -76,15 +92,46 @@ export function eventText(event: RecordValue): string {
 
 async function startMonitor(
   client: RpcClient,
-  level: string,
+  values: { readonly "log-level": string; readonly format: string },
   terminal: Terminal,
 ): Promise<bigint | undefined> {
+  const { "log-level": level, format } = values;
   try {
-    return await client.monitor(level, (line) => terminal.out(`${line}\n`));
+    return await client.monitor(
+      level,
+      (line) =>
+        terminal.out(
+          format === "json" ? renderJsonLine({ log: line }) : `${line}\n`,
+        ),
+    );
   } catch (error) {
-    terminal.out(`Error starting monitor: ${(error as Error).message}\n`);
+    const reason = (error as Error).message;
+    fail(format, `Error starting monitor: ${reason}`, terminal);
     return undefined;
   }
+}
+
+/**
+ * An event as one line of JSON: `{"event": {"Event": "user", ...}}`, the fields
+ * as they travel. Payloads are shown as text, addresses as people write them.
+ */
+export function eventLine(event: RecordValue): string {
+  return renderJsonLine({ event: jsonOf(event) });
+}
+
+function jsonOf(value: RecordValue, field?: string): JsonValue {
+  if (value instanceof RecordText) return value.toString();
+  if (value instanceof Uint8Array) {
+    return field === "Addr" ? formatIp(value) : utf8Text(value);
+  }
+  if (value instanceof Map) {
+    return Object.fromEntries(
+      [...value].map(([key, item]) => [key, jsonOf(item, key)]),
+    );
+  }
+  return Array.isArray(value)
+    ? value.map((item) => jsonOf(item))
+    : value as JsonValue;
 }
 
 /** An agent that ends at this very moment is no failure of ours. */

@@ -13,6 +13,7 @@ export type JsonValue =
   | null
   | boolean
   | number
+  | bigint
   | string
   | readonly JsonValue[]
   | ReadonlyMap<string, JsonValue>
@@ -96,6 +97,15 @@ export function renderJson(value: JsonValue, margin = ""): string {
     `${inner}${jsonText(key)}: ${renderJson(item, inner)}`
   );
   return enclose("{", lines, "}", margin);
+}
+
+/**
+ * The same on one line with its end, for documents that follow one another.
+ *
+ * Line breaks inside of texts are escaped, so all that is cut is the layout.
+ */
+export function renderJsonLine(value: JsonValue): string {
+  return `${renderJson(value).replace(/\n */g, "")}\n`;
 }
 
 function enclose(

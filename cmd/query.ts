@@ -11,6 +11,7 @@ import {
   listFlag,
   textFlag,
 } from "./flags.ts";
+import { fail } from "./format.ts";
 import { type JsonValue, renderJson } from "./output.ts";
 import { parsePairs } from "./pairs.ts";
 import type { Terminal } from "./terminal.ts";
@@ -80,25 +81,35 @@ export const command: Command = {
     try {
       filterTags = parsePairs(values.tag);
     } catch (error) {
-      terminal.out(`Error: ${(error as Error).message}\n`);
-      return 1;
+      return fail(
+        values.format,
+        `Error: ${(error as Error).message}`,
+        terminal,
+      );
     }
     const relayFactor = values["relay-factor"];
     if (relayFactor < 0 || relayFactor > RELAY_FACTOR_MAX) {
-      terminal.out(
-        `Relay factor must be between 0 and ${RELAY_FACTOR_MAX}\n`,
+      return fail(
+        values.format,
+        `Relay factor must be between 0 and ${RELAY_FACTOR_MAX}`,
+        terminal,
       );
-      return 1;
     }
     const [name, payload] = positionals;
     if (name === undefined) {
-      return failUsage(command, "A query name must be specified.", terminal);
+      return failUsage(
+        command,
+        "A query name must be specified.",
+        terminal,
+        values.format,
+      );
     }
     if (positionals.length > 2) {
       return failUsage(
         command,
         "Too many command line arguments. Only a name and payload must be specified.",
         terminal,
+        values.format,
       );
     }
     const requestAck = !values["no-ack"];

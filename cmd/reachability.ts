@@ -5,7 +5,8 @@ import type { RpcClient } from "../lib/net/rpc_client.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
-import { compareText } from "./output.ts";
+import { checkFormat, fail, formatFlag, print } from "./format.ts";
+import { compareText, type JsonValue } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Asks for an ack and nothing else. */
@@ -24,6 +25,7 @@ const flagTable = (terminal: Terminal) => ({
   "verbose": booleanFlag(false, {
     text: ["Also show each ack as it arrives, and how long it took."],
   }),
+  "format": formatFlag(),
   ...agentFlags(terminal),
 });
 
@@ -44,25 +46,40 @@ export const command: Command = {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
     const { values } = flags;
+    if (!checkFormat(values.format, terminal)) return 1;
     const complaint = "Error getting members";
     return await callAgent({ values, terminal, complaint }, async (client) => {
       const members = await client.members();
       const live = members.filter(({ status }) => status === "alive")
         .map(({ name }) => name);
-      terminal.out(
-        `Total members: ${members.length}, live members: ${live.length}\n`,
-      );
-      return await test(client, live, values.verbose, terminal);
+      return await test(client, terminal, {
+        format: values.format,
+        isVerbose: values.verbose,
+        memberCount: members.length,
+        live,
+      });
     });
   },
 };
 
+interface TestOptions {
+  readonly format: string;
+  readonly isVerbose: boolean;
+  readonly memberCount: number;
+  /** Names of the members that are alive. */
+  readonly live: readonly string[];
+}
+
 async function test(
   client: RpcClient,
-  live: readonly string[],
-  isVerbose: boolean,
   terminal: Terminal,
+  { format, isVerbose, memberCount, live }: TestOptions,
 ): Promise<number> {
+  // As JSON, nothing is told before the end.
+  const tell = (text: string) => {
+    if (format === "text") terminal.out(text);
+  };
+  tell(`Total members: ${memberCount}, live members: ${live.length}\n`);
   const interrupted = Promise.withResolvers<"interrupted">();
   const stopListening = terminal.onInterrupt(() => {
     interrupted.resolve("interrupted");
@@ -72,33 +89,58 @@ async function test(
   const acks = new AckCount();
   try {
     const done = client.query({ name: PING_QUERY, requestAck: true }, {
-      onStart: () => terminal.out("Starting reachability test...\n"),
+      onStart: () => tell("Starting reachability test...\n"),
       onReply: (reply) => {
         if (reply.kind !== "ack") return;
         lastMs = monotonicMs();
         const isNew = acks.add(reply.from);
         if (!isNew) {
-          terminal.out(`Duplicate response from '${reply.from}'\n`);
-        } else if (isVerbose) terminal.out(`\tAck from '${reply.from}'\n`);
+          tell(`Duplicate response from '${reply.from}'\n`);
+        } else if (isVerbose) tell(`\tAck from '${reply.from}'\n`);
       },
     });
     const end = await Promise.race([interrupted.promise, done]);
     if (end === "interrupted") {
-      terminal.out("Test interrupted\n");
-      return 1;
+      return fail(format, "Test interrupted", terminal);
     }
   } catch (error) {
-    terminal.out(`Error sending query: ${(error as Error).message}\n`);
-    return 1;
+    const reason = (error as Error).message;
+    return fail(format, `Error sending query: ${reason}`, terminal);
   } finally {
     stopListening();
   }
-  if (isVerbose) {
-    terminal.out(timesText(monotonicMs() - startMs, lastMs - startMs));
-  }
+  const [queryMs, lastAckMs] = [monotonicMs() - startMs, lastMs - startMs];
+  if (isVerbose) tell(timesText(queryMs, lastAckMs));
   const verdict = judge(live, acks);
-  terminal.out(verdict.text);
+  print(format, terminal, {
+    text: verdict.text,
+    json: reachabilityJson({ memberCount, live, acks, queryMs, lastAckMs }),
+  });
   return verdict.code;
+}
+
+/** The whole test as one document; names are sorted, times in ms. */
+export function reachabilityJson(
+  { memberCount, live, acks, queryMs, lastAckMs }: {
+    readonly memberCount: number;
+    readonly live: readonly string[];
+    readonly acks: AckCount;
+    readonly queryMs: number;
+    readonly lastAckMs: number;
+  },
+): JsonValue {
+  const alive = new Set(live);
+  const sorted = (names: Iterable<string>) => [...names].sort(compareText);
+  return {
+    members: memberCount,
+    live: live.length,
+    acks: sorted(acks.from),
+    missing: sorted(live.filter((name) => !acks.from.has(name))),
+    unexpected: sorted([...acks.from].filter((name) => !alive.has(name))),
+    duplicates: acks.hasDuplicates,
+    query_ms: Math.round(queryMs),
+    last_ack_ms: Math.round(lastAckMs),
+  };
 }
 
 /** How long the query and its last ack took, both ms. */

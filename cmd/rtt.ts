@@ -15,15 +15,12 @@ import {
 import { quoteText } from "../lib/kit/quote.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
-import { textFlag } from "./flags.ts";
+import { fail, formatFlag } from "./format.ts";
 import { type JsonValue, printAs } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
 const flagTable = (terminal: Terminal) => ({
-  "format": textFlag("text", {
-    shown: "format=text",
-    text: ["Either 'text' or 'json'."],
-  }),
+  "format": formatFlag(),
   ...agentFlags(terminal),
 });
 
@@ -52,23 +49,25 @@ export const command: Command = {
       const [first, given] = positionals;
       if (first === undefined || positionals.length > 2) {
         const text = "One or two node names must be specified";
-        return failUsage(command, text, terminal);
+        return failUsage(command, text, terminal, values.format);
       }
       let second = given;
       try {
         second ??= (await client.stats()).get("agent")?.get("name") ?? "";
       } catch (error) {
         const reason = (error as Error).message;
-        terminal.out(`Error querying agent: ${reason}\n`);
-        return 1;
+        return fail(values.format, `Error querying agent: ${reason}`, terminal);
       }
       const places: Coordinate[] = [];
       for (const name of [first, second]) {
         const place = await client.coordinate(name);
         if (place === undefined) {
           const quoted = quoteText(name);
-          terminal.out(`Could not find a coordinate for node ${quoted}\n`);
-          return 1;
+          return fail(
+            values.format,
+            `Could not find a coordinate for node ${quoted}`,
+            terminal,
+          );
         }
         if (!isValid(place)) throw new CoordinateError("coordinate is invalid");
         places.push(place);

@@ -8,6 +8,8 @@
  */
 
 export interface Terminal {
+  /** Whether a person sees standard output as it comes. */
+  readonly isTerminal: boolean;
   /** Writes to standard output: results and error messages. */
   out(text: string): void;
   /** Writes to standard error: help that was asked for, flag complaints. */
@@ -27,6 +29,7 @@ const BROKEN_PIPE_EXIT_CODE = 141;
 
 /** The terminal of this process. */
 export class ProcessTerminal implements Terminal {
+  readonly isTerminal = Deno.stdout.isTerminal();
   readonly #encoder = new TextEncoder();
 
   out(text: string): void {

@@ -2,6 +2,7 @@
 
 import { VERSION } from "../lib/kit/version.ts";
 import type { Command } from "./command.ts";
+import { checkFormat, formatOf, print } from "./format.ts";
 
 /** Newest and oldest Serf protocol, as in `lib/serf/config.ts`. */
 const PROTOCOL_MAX = 5;
@@ -11,8 +12,16 @@ export const command: Command = {
   // Serf's own has no help either: `serf version -h` prints an empty line.
   help: () => "",
 
-  run(_args, terminal) {
-    terminal.out(renderVersion(VERSION));
+  run(args, terminal) {
+    const format = formatOf(args);
+    if (!checkFormat(format, terminal)) return Promise.resolve(1);
+    print(format, terminal, {
+      text: renderVersion(VERSION),
+      json: {
+        version: VERSION,
+        protocol: { max: PROTOCOL_MAX, min: PROTOCOL_MIN },
+      },
+    });
     return Promise.resolve(0);
   },
 };

@@ -131,7 +131,10 @@ function withoutTimes(log: string): string {
 Deno.test("agent complains about flags on standard error and shows its help", async () => {
   const terminal = new FakeTerminal();
   assert.equal(await command.run(["-nope"], terminal), 1);
-  assert.equal(terminal.stderr, "flag provided but not defined: -nope\n");
+  assert.equal(
+    terminal.stderr,
+    "flag provided but not defined: -nope\nDid you mean -node?\n",
+  );
   assert.match(
     terminal.stdout,
     /^==> Usage: serf agent \[options\]\n\n {2}Starts/,

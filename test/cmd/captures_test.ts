@@ -54,6 +54,16 @@ const APART: readonly string[] = [
   "unreachable-default",
 ];
 
+/** Lists of members in the order of the original, which is none; ours are sorted. */
+const UNSORTED: readonly string[] = [
+  "members-after-prune-n2",
+  "members-left-detailed",
+];
+
+function sortLines(text: string): string {
+  return `${text.trimEnd().split("\n").sort().join("\n")}\n`;
+}
+
 /** An address at which nothing listens, whatever runs on this machine. */
 const NOBODY = "127.0.0.1:1";
 
@@ -76,7 +86,10 @@ for (const call of records) {
   Deno.test(`captured call: ${call.name}`, async () => {
     const { target, terminal, code } = await replay(call);
     assert.equal(code, call.exit);
-    compareText(terminal.stdout, call.stdout);
+    compareText(
+      terminal.stdout,
+      UNSORTED.includes(call.name) ? sortLines(call.stdout) : call.stdout,
+    );
     compareText(terminal.stderr, call.stderr);
     const request = REQUESTS[call.name];
     if (request !== undefined) assert.deepEqual(target.calls, [request]);

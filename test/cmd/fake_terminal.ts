@@ -3,6 +3,7 @@
 import type { Terminal } from "../../cmd/terminal.ts";
 
 export class FakeTerminal implements Terminal {
+  isTerminal = false;
   stdout = "";
   stderr = "";
   readonly #env: Readonly<Record<string, string>>;

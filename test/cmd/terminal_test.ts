@@ -52,7 +52,7 @@ Deno.test("a command's output is whole, also through a pipe that is read late", 
     assert.equal(lines.length, 20_001);
     assert.match(
       lines.at(-2) ?? "",
-      /^node-19999 +127\.0\.0\.1:7946 +alive +padding=x+$/,
+      /^node-9999 +127\.0\.0\.1:7946 +alive +padding=x+$/,
     );
     assert.equal(await new Response(child.stderr).text(), "");
     assert.equal((await child.status).code, 0);
