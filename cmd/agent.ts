@@ -19,6 +19,10 @@ import { AgentLog } from "../lib/agent/log.ts";
 import { awaitEnd, ProcessSignals } from "../lib/agent/signals.ts";
 import type { HostPort } from "../lib/kit/address.ts";
 import { wallClock } from "../lib/net/clock.ts";
+import {
+  formatRpcEndpoint,
+  type RpcEndpoint,
+} from "../lib/net/rpc_endpoint.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
 import { type FlagValues, integerFlag, listFlag, textFlag } from "./flags.ts";
 import type { Terminal } from "./terminal.ts";
@@ -79,7 +83,10 @@ const FLAGS = {
   }),
   "rpc-addr": textFlag("", {
     shown: `rpc-addr=${DEFAULT_SETTINGS.rpcAddr}`,
-    text: ["Address where this agent takes commands."],
+    text: [
+      "Address where this agent takes commands: HOST:PORT, or",
+      "unix:///PATH for a socket that only its owner may use.",
+    ],
   }),
   "rpc-auth": textFlag("", {
     shown: "rpc-auth=TOKEN",
@@ -218,7 +225,7 @@ const LABEL_WIDTH = 27;
 export function startUpTable(
   settings: AgentSettings,
   bound: HostPort,
-  rpcAt: HostPort,
+  rpcAt: RpcEndpoint,
 ): string[] {
   const row = (label: string, value: unknown) =>
     `${label.padStart(LABEL_WIDTH)}: ${value}`;
@@ -232,7 +239,7 @@ export function startUpTable(
     row(
       "RPC addr",
       settings.rpcAddr.endsWith(":0")
-        ? showAddress(rpcAt)
+        ? `'${formatRpcEndpoint(rpcAt)}'`
         : `'${settings.rpcAddr}'`,
     ),
     row("Encrypted", settings.encryptKey !== undefined),

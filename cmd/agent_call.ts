@@ -24,8 +24,9 @@ export function agentFlags(terminal: Terminal): AgentFlags {
     "rpc-addr": textFlag(terminal.env("SERF_RPC_ADDR") || ADDRESS_DEFAULT, {
       shown: `rpc-addr=${ADDRESS_DEFAULT}`,
       text: [
-        "Where the agent listens for commands. The variable",
-        "SERF_RPC_ADDR changes the default.",
+        "Where the agent listens for commands, HOST:PORT or",
+        "unix:///PATH. The variable SERF_RPC_ADDR changes the",
+        "default.",
       ],
     }),
     "rpc-auth": textFlag(terminal.env("SERF_RPC_AUTH") ?? "", {

@@ -29,8 +29,13 @@ import {
   type QueryListener,
 } from "../net/driver.ts";
 import { resolveListenAddress } from "../net/resolve.ts";
+import {
+  removeDeadSocket,
+  type RpcEndpoint,
+  unixPathOf,
+} from "../net/rpc_endpoint.ts";
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
-import { listenErrorText } from "../net/system_error.ts";
+import { listenErrorText, systemErrorText } from "../net/system_error.ts";
 import type { RpcQuery } from "../rpc/protocol.ts";
 import type { QueryEvent, SerfEvent } from "../serf/event.ts";
 import { INTERNAL_PREFIX, PING_QUERY } from "../serf/internal_query.ts";
@@ -102,7 +107,7 @@ export class Agent implements RpcTarget {
    * @returns where it listens
    * @throws {AgentStartError} when it cannot be opened; the agent goes on
    */
-  async serveRpc(): Promise<HostPort> {
+  async serveRpc(): Promise<RpcEndpoint> {
     const at = await this.#resolveRpcAddress();
     try {
       this.#rpc = RpcServer.start({
@@ -111,12 +116,14 @@ export class Agent implements RpcTarget {
         authKey: this.#settings.rpcAuth,
       });
     } catch (error) {
-      throw new AgentStartError(
-        `Error starting RPC listener: ${listenErrorText("tcp", at, error)}`,
-        { cause: error },
-      );
+      const reason = "path" in at
+        ? `listen unix ${at.path}: bind: ${systemErrorText(error)}`
+        : listenErrorText("tcp", at, error);
+      throw new AgentStartError(`Error starting RPC listener: ${reason}`, {
+        cause: error,
+      });
     }
-    return { host: at.host, port: this.#rpc.port };
+    return this.#rpc.endpoint;
   }
 
   /** Where the gossip sockets are bound. */
@@ -304,9 +311,13 @@ export class Agent implements RpcTarget {
     for (const listener of this.#listeners) listener(event);
   }
 
-  async #resolveRpcAddress(): Promise<HostPort> {
+  async #resolveRpcAddress(): Promise<RpcEndpoint> {
+    const { rpcAddr } = this.#settings;
     try {
-      return await resolveListenAddress(this.#settings.rpcAddr);
+      const path = unixPathOf(rpcAddr);
+      if (path === undefined) return await resolveListenAddress(rpcAddr);
+      await removeDeadSocket(path);
+      return { path };
     } catch (error) {
       const reason = (error as Error).message;
       throw new AgentStartError(

@@ -12,7 +12,6 @@
  * The protocol itself is in `lib/rpc/client_session.ts`.
  */
 
-import { formatEndpoint, parseIp, splitHostPort } from "../kit/address.ts";
 import {
   encodeAuth,
   encodeEvent,
@@ -48,7 +47,7 @@ import {
 import type { QueryReply } from "../serf/event.ts";
 import type { MsgpackValue } from "../wire/msgpack_value.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
-import { dialErrorText } from "./system_error.ts";
+import { dialRpc, resolveDial, type RpcConn } from "./rpc_endpoint.ts";
 
 /** Longest wait for a connection, ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -59,7 +58,7 @@ const READ_BYTES = 65_536;
 const CLIENT_CLOSED = "client closed";
 
 export interface RpcClientOptions {
-  /** `host:port` or `[v6]:port`; default the agent's own default. */
+  /** `host:port`, `[v6]:port` or `unix:///path`; default the agent's own default. */
   readonly address?: string;
   /** The agent's token; empty or absent for none. */
   readonly authKey?: string;
@@ -71,14 +70,14 @@ interface Waiting {
 }
 
 export class RpcClient {
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: RpcConn;
   readonly #session = new ClientSession();
   readonly #waiting = new Map<bigint, Waiting>();
   readonly #listeners = new Map<bigint, (record: MsgpackValue) => void>();
   readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
 
-  private constructor(conn: Deno.TcpConn) {
+  private constructor(conn: RpcConn) {
     this.#conn = conn;
     this.#readAll();
   }
@@ -91,7 +90,10 @@ export class RpcClient {
    */
   static async connect(options: RpcClientOptions = {}): Promise<RpcClient> {
     const client = new RpcClient(
-      await dial(options.address ?? RPC_ADDRESS_DEFAULT),
+      await dialRpc(
+        await resolveDial(options.address ?? RPC_ADDRESS_DEFAULT),
+        CONNECT_TIMEOUT_MS,
+      ),
     );
     try {
       await client.#request("handshake", "none", encodeHandshake());
@@ -343,40 +345,5 @@ export class RpcClient {
     this.#waiting.clear();
     this.#listeners.clear();
     this.#closed.resolve();
-  }
-}
-
-/** Connects, with the failures worded as Go words them. */
-async function dial(text: string): Promise<Deno.TcpConn> {
-  const to = await resolve(text);
-  // Not `setTimeout`: that loads Node's timers, 6 ms in a command of 30.
-  const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
-  try {
-    return await Deno.connect({ hostname: to.host, port: to.port, signal });
-  } catch (cause) {
-    const endpoint = formatEndpoint(to.host, to.port);
-    throw new Error(
-      signal.aborted
-        ? `dial tcp ${endpoint}: i/o timeout`
-        : dialErrorText(endpoint, cause),
-      { cause },
-    );
-  }
-}
-
-async function resolve(text: string): Promise<{ host: string; port: number }> {
-  if (text === "") throw new SyntaxError("dial tcp: missing address");
-  try {
-    const plain = splitHostPort(text);
-    if (parseIp(plain.host) !== undefined) return plain;
-  } catch {
-    // The resolver below finds the words for what is wrong.
-  }
-  const { resolveListenAddress } = await import("./resolve.ts");
-  try {
-    const { host, port } = await resolveListenAddress(text);
-    return { host: host === "0.0.0.0" ? "127.0.0.1" : host, port };
-  } catch (cause) {
-    throw new SyntaxError(`dial tcp: ${(cause as Error).message}`, { cause });
   }
 }

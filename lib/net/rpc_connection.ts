@@ -33,6 +33,7 @@ import {
 import type { SerfEvent } from "../serf/event.ts";
 import type { Member } from "../serf/member.ts";
 import { monotonicMs } from "./clock.ts";
+import type { RpcConn } from "./rpc_endpoint.ts";
 import type { RpcTarget } from "./rpc_target.ts";
 import { systemErrorText } from "./system_error.ts";
 
@@ -63,7 +64,7 @@ export interface ConnectionOptions {
 type Answer = Parameters<ServerSession["answer"]>[0];
 
 export class Connection {
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: RpcConn;
   readonly #options: ConnectionOptions;
   readonly #session: ServerSession;
   #closeMonitor: (() => void) | undefined;
@@ -79,11 +80,11 @@ export class Connection {
   #change = Promise.withResolvers<void>();
   #limit: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
+  constructor(conn: RpcConn, options: ConnectionOptions) {
     this.#conn = conn;
     this.#options = options;
     this.#session = new ServerSession(options);
-    conn.setNoDelay(true);
+    if ("setNoDelay" in conn) conn.setNoDelay(true);
   }
 
   start(): void {
@@ -383,14 +384,14 @@ async function errorOf(action: () => void | Promise<void>): Promise<string> {
 }
 
 async function writeWhole(
-  conn: Deno.TcpConn,
+  conn: RpcConn,
   bytes: Uint8Array,
 ): Promise<void> {
   let rest = bytes;
   while (rest.length > 0) rest = rest.subarray(await conn.write(rest));
 }
 
-export function closeQuietly(conn: Deno.TcpConn): void {
+export function closeQuietly(conn: RpcConn): void {
   try {
     conn.close();
   } catch {

@@ -6,18 +6,22 @@
  * the `RpcTarget`. Source: serf, `ipc.go`.
  */
 
-import type { HostPort } from "../kit/address.ts";
 import { closeQuietly, Connection } from "./rpc_connection.ts";
 import type { RpcTarget } from "./rpc_target.ts";
+import {
+  peerOf,
+  type RpcConn,
+  type RpcEndpoint,
+  RpcListener,
+} from "./rpc_endpoint.ts";
 import { systemErrorText } from "./system_error.ts";
-import { endpointOf } from "./udp.ts";
 
 export type { RpcTarget } from "./rpc_target.ts";
 
 export interface RpcServerOptions {
   readonly target: RpcTarget;
-  /** An IP address and a port; port 0 takes any free one. */
-  readonly at: HostPort;
+  /** Port 0 takes any free one. */
+  readonly at: RpcEndpoint;
   /** The token that clients must show; empty for none. */
   readonly authKey: string;
 }
@@ -29,9 +33,12 @@ const ACCEPT_PAUSE_MIN_MS = 5;
 const ACCEPT_PAUSE_MAX_MS = 1_000;
 
 export class RpcServer {
+  /** What is listened on. */
+  readonly endpoint: RpcEndpoint;
+
   readonly #target: RpcTarget;
   readonly #authKey: string;
-  readonly #listener: Deno.TcpListener;
+  readonly #listener: RpcListener;
   readonly #connections = new Set<Connection>();
   readonly #unsubscribe: () => void;
   #isShutDown = false;
@@ -44,19 +51,17 @@ export class RpcServer {
   private constructor(options: RpcServerOptions) {
     this.#target = options.target;
     this.#authKey = options.authKey;
-    this.#listener = Deno.listen({
-      hostname: options.at.host,
-      port: options.at.port,
-    });
+    this.#listener = RpcListener.open(options.at);
+    this.endpoint = this.#listener.endpoint;
     this.#unsubscribe = this.#target.subscribeEvents((event) => {
       for (const connection of this.#connections) connection.offerEvent(event);
     });
     this.#acceptAll();
   }
 
-  /** The port that is listened on. */
+  /** The port that is listened on; 0 for a socket in the file system. */
   get port(): number {
-    return this.#listener.addr.port;
+    return "port" in this.endpoint ? this.endpoint.port : 0;
   }
 
   get connectionCount(): number {
@@ -95,8 +100,8 @@ export class RpcServer {
     }
   }
 
-  #admit(conn: Deno.TcpConn): void {
-    const peer = endpointOf(conn.remoteAddr as Deno.NetAddr);
+  #admit(conn: RpcConn): void {
+    const peer = peerOf(conn, this.endpoint);
     if (this.#connections.size >= CONNECTIONS_MAX) {
       closeQuietly(conn);
       this.#target.log("WARN", `agent.ipc: Too many clients, refused: ${peer}`);

@@ -5,6 +5,7 @@ import { Agent } from "../../lib/agent/agent.ts";
 import { readSettings, type SettingsLayer } from "../../lib/agent/config.ts";
 import { AgentLog } from "../../lib/agent/log.ts";
 import { utf8Bytes } from "../../lib/kit/bytes.ts";
+import { formatRpcEndpoint } from "../../lib/net/rpc_endpoint.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import type { SerfEvent } from "../../lib/serf/event.ts";
 import { until } from "../net/deadline.ts";
@@ -37,8 +38,8 @@ class TestAgent {
     log.open();
     const agent = await Agent.start(settings, log);
     try {
-      const { host, port } = await agent.serveRpc();
-      return new TestAgent(agent, `${host}:${port}`, lines);
+      const at = formatRpcEndpoint(await agent.serveRpc());
+      return new TestAgent(agent, at, lines);
     } catch (error) {
       await agent.shutdown();
       throw error;

@@ -1,0 +1,193 @@
+/**
+ * Where an agent serves commands: a TCP port, or a socket in the file system.
+ *
+ *     127.0.0.1:7373          HOST:PORT, [V6]:PORT
+ *     unix:///run/serf.sock   a path; only its owner may use the socket
+ *
+ * A socket in the file system is ours alone: HashiCorp's agent has none. Who may
+ * open it is decided by the system, so it needs no token.
+ *
+ * Both ends use this file; what costs start-up time is loaded when it is needed.
+ */
+
+import {
+  formatEndpoint,
+  type HostPort,
+  parseIp,
+  splitHostPort,
+} from "../kit/address.ts";
+import { systemErrorText } from "./system_error.ts";
+
+/** A TCP address, or a path in the file system. */
+export type RpcEndpoint = HostPort | { readonly path: string };
+
+/** A connection between a client and an agent. */
+export type RpcConn = Deno.TcpConn | Deno.UnixConn;
+
+/** What begins the address of a socket in the file system. */
+export const UNIX_SCHEME = "unix://";
+/** Longest path of a socket, bytes, including the byte that ends it. */
+const PATH_BYTES_MAX = 108;
+
+/**
+ * The path in an address, `undefined` when it is not of that kind.
+ *
+ * @throws {SyntaxError} when the path cannot be that of a socket
+ */
+export function unixPathOf(text: string): string | undefined {
+  if (!text.startsWith(UNIX_SCHEME)) return undefined;
+  const path = text.slice(UNIX_SCHEME.length);
+  if (path === "") throw new SyntaxError(`address ${text}: missing path`);
+  const length = new TextEncoder().encode(path).length;
+  if (path.includes("\0") || length >= PATH_BYTES_MAX) {
+    throw new SyntaxError(
+      `address ${text}: invalid path, at most ${PATH_BYTES_MAX - 1} bytes`,
+    );
+  }
+  return path;
+}
+
+/** An endpoint as people write it. */
+export function formatRpcEndpoint(at: RpcEndpoint): string {
+  return "path" in at
+    ? UNIX_SCHEME + at.path
+    : formatEndpoint(at.host, at.port);
+}
+
+/**
+ * Where a client connects to.
+ *
+ * @throws {Error} in Go's words
+ */
+export async function resolveDial(text: string): Promise<RpcEndpoint> {
+  if (text === "") throw new SyntaxError("dial tcp: missing address");
+  let path: string | undefined;
+  try {
+    path = unixPathOf(text);
+  } catch (cause) {
+    throw new SyntaxError(`dial unix: ${(cause as Error).message}`, { cause });
+  }
+  if (path !== undefined) return { path };
+  try {
+    const plain = splitHostPort(text);
+    if (parseIp(plain.host) !== undefined) return plain;
+  } catch {
+    // The resolver below finds the words for what is wrong.
+  }
+  const { resolveListenAddress } = await import("./resolve.ts");
+  try {
+    const { host, port } = await resolveListenAddress(text);
+    return { host: host === "0.0.0.0" ? "127.0.0.1" : host, port };
+  } catch (cause) {
+    throw new SyntaxError(`dial tcp: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
+ * Connects.
+ *
+ * @throws {Error} in Go's words, such as
+ * `dial tcp 127.0.0.1:7373: connect: connection refused`
+ */
+export async function dialRpc(
+  to: RpcEndpoint,
+  timeoutMs: number,
+): Promise<RpcConn> {
+  const what = "path" in to
+    ? `dial unix ${to.path}`
+    : `dial tcp ${formatEndpoint(to.host, to.port)}`;
+  // Not `setTimeout`: that loads Node's timers, 6 ms in a command of 30.
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    return "path" in to
+      ? await Deno.connect({ transport: "unix", path: to.path })
+      : await Deno.connect({ hostname: to.host, port: to.port, signal });
+  } catch (cause) {
+    throw new Error(
+      signal.aborted
+        ? `${what}: i/o timeout`
+        : `${what}: connect: ${systemErrorText(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** Accepts clients, on a port or on a socket in the file system. */
+export class RpcListener {
+  readonly #listener: Deno.TcpListener | Deno.UnixListener;
+  readonly #path: string | undefined;
+
+  private constructor(
+    listener: Deno.TcpListener | Deno.UnixListener,
+    path: string | undefined,
+  ) {
+    this.#listener = listener;
+    this.#path = path;
+  }
+
+  /**
+   * @throws {Error} the system's, when it cannot be listened on; also because of
+   * a file that is there, see `removeDeadSocket`
+   */
+  static open(at: RpcEndpoint): RpcListener {
+    if (!("path" in at)) {
+      const listener = Deno.listen({ hostname: at.host, port: at.port });
+      return new RpcListener(listener, undefined);
+    }
+    // It must not be open to others for even a moment.
+    const mask = Deno.build.os === "windows" ? undefined : Deno.umask(0o177);
+    try {
+      const listener = Deno.listen({ transport: "unix", path: at.path });
+      return new RpcListener(listener, at.path);
+    } finally {
+      if (mask !== undefined) Deno.umask(mask);
+    }
+  }
+
+  /** What is listened on, with the port that the system chose. */
+  get endpoint(): RpcEndpoint {
+    const { addr } = this.#listener;
+    return addr.transport === "tcp"
+      ? { host: addr.hostname, port: addr.port }
+      : { path: this.#path ?? "" };
+  }
+
+  /** The next client. */
+  accept(): Promise<RpcConn> {
+    return this.#listener.accept();
+  }
+
+  close(): void {
+    this.#listener.close();
+    if (this.#path === undefined) return;
+    try {
+      Deno.removeSync(this.#path);
+    } catch {
+      // Somebody else has removed it.
+    }
+  }
+}
+
+/** Where a client comes from, for the log. */
+export function peerOf(conn: RpcConn, at: RpcEndpoint): string {
+  const { remoteAddr } = conn;
+  return remoteAddr.transport === "tcp"
+    ? formatEndpoint(remoteAddr.hostname, remoteAddr.port)
+    : formatRpcEndpoint(at);
+}
+
+/**
+ * Removes a socket that a process which is no more has left behind, and nothing
+ * else.
+ */
+export async function removeDeadSocket(path: string): Promise<void> {
+  try {
+    if (!(await Deno.lstat(path)).isSocket) return;
+    const conn = await Deno.connect({ transport: "unix", path });
+    conn.close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) {
+      await Deno.remove(path);
+    }
+  }
+}
