@@ -59,6 +59,14 @@ const FLAGS = {
       "ends when none can be reached.",
     ],
   }),
+  "keyring-file": textFlag("", {
+    shown: "keyring-file=PATH",
+    text: [
+      "File with the keys that encrypt all gossip, a JSON list",
+      "of them, the one in use first. `serf keys` changes it.",
+      "Excludes '-encrypt'.",
+    ],
+  }),
   "log-level": textFlag("", {
     shown: "log-level=info",
     text: [
@@ -143,6 +151,7 @@ function layerOf(values: FlagValues<typeof FLAGS>): SettingsLayer {
     bind: values["bind"],
     advertise: values["advertise"],
     encryptKey: values["encrypt"],
+    keyringFile: values["keyring-file"],
     logLevel: values["log-level"],
     profile: values["profile"],
     protocol: values["protocol"],
@@ -242,7 +251,10 @@ export function startUpTable(
         ? `'${formatRpcEndpoint(rpcAt)}'`
         : `'${settings.rpcAddr}'`,
     ),
-    row("Encrypted", settings.encryptKey !== undefined),
+    row(
+      "Encrypted",
+      settings.encryptKey !== undefined || settings.keyringFile !== undefined,
+    ),
     row("Snapshot", false),
     row("Profile", settings.profile),
     row("Message Compression Enabled", true),

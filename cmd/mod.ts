@@ -55,6 +55,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     synopsis: "Makes a new encryption key",
     load: () => import("./keygen.ts"),
   },
+  "keys": {
+    synopsis: "Changes or lists the encryption keys of the cluster",
+    load: () => import("./keys.ts"),
+  },
   "leave": {
     synopsis: "Leaves the cluster gracefully and stops the agent",
     load: () => import("./leave.ts"),

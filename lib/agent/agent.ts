@@ -18,6 +18,7 @@
 
 import type { Coordinate } from "../coordinate/coordinate.ts";
 import { unreachable } from "../kit/assert.ts";
+import { decodeBase64 } from "../kit/base64.ts";
 import { formatEndpoint, type HostPort } from "../kit/address.ts";
 import { utf8Text } from "../kit/bytes.ts";
 import type { LogLevel } from "../kit/log.ts";
@@ -25,6 +26,8 @@ import { quoteText } from "../kit/quote.ts";
 import { BindError } from "../net/bind.ts";
 import {
   type DriverConfig,
+  type DriverOptions,
+  KeyError,
   NodeDriver,
   type QueryListener,
 } from "../net/driver.ts";
@@ -36,14 +39,20 @@ import {
 } from "../net/rpc_endpoint.ts";
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
 import { listenErrorText, systemErrorText } from "../net/system_error.ts";
-import type { RpcQuery } from "../rpc/protocol.ts";
-import type { QueryEvent, SerfEvent } from "../serf/event.ts";
+import type { RpcKeyRequest, RpcQuery } from "../rpc/protocol.ts";
+import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import { INTERNAL_PREFIX, PING_QUERY } from "../serf/internal_query.ts";
+import { NO_KEY_REPORT } from "../serf/key_manager.ts";
 import type { Member } from "../serf/member.ts";
 import { PROFILES } from "../swim/config.ts";
 import type { Keyring } from "../wire/keyring.ts";
 import type { AgentSettings } from "./config.ts";
+import { openKeyring } from "./keyring.ts";
+import { writeKeyringFile } from "./keyring_file.ts";
 import type { AgentLog, LogListener } from "./log.ts";
+import { AgentStartError, startText } from "./start_error.ts";
+
+export { AgentStartError } from "./start_error.ts";
 
 /** Longest wait of a member or user event for others of its kind, ms. */
 const COALESCE_PERIOD_MS = 3_000;
@@ -52,10 +61,13 @@ const QUIESCENT_PERIOD_MS = 1_000;
 /** Largest name plus payload of a user event, bytes. */
 const USER_EVENT_BYTES_MAX = 512;
 
-/** The agent could not be started. The message is what the agent prints. */
-export class AgentStartError extends Error {
-  override name = "AgentStartError";
-}
+/** What the log calls each key request. */
+const KEY_REQUEST_NAMES = {
+  install: "key installation",
+  use: "primary key change",
+  remove: "key removal",
+  list: "key listing",
+} as const;
 
 export class Agent implements RpcTarget {
   /** Fulfilled when the agent is down. */
@@ -75,9 +87,7 @@ export class Agent implements RpcTarget {
    * @throws {AgentStartError} nothing is left open then
    */
   static async start(settings: AgentSettings, log: AgentLog): Promise<Agent> {
-    const { encryptKey } = settings;
-    const keyring = encryptKey && await makeKeyring(encryptKey);
-    return new Agent(settings, log, keyring);
+    return new Agent(settings, log, await openKeyring(settings, log));
   }
 
   private constructor(
@@ -234,6 +244,18 @@ export class Agent implements RpcTarget {
   }
 
   /**
+   * Installs, uses or removes a key at every member, or lists the keys of all.
+   *
+   * @throws {KeyError} when not every member did it; it carries the report
+   */
+  async changeKeys(request: RpcKeyRequest): Promise<KeyReport> {
+    this.#info(`Initiating ${KEY_REQUEST_NAMES[request.kind]}`);
+    if (request.kind === "list") return await this.#driver.changeKeys(request);
+    const { kind } = request;
+    return await this.#driver.changeKeys({ kind, key: readKey(request.key) });
+  }
+
+  /**
    * Figures for operators, by section.
    *
    * `runtime` has the keys of Go's runtime. What runs concurrently here are not
@@ -373,6 +395,7 @@ function startDriver(
       bind: settings.bind,
       ...(settings.advertise && { advertise: settings.advertise }),
       config: driverConfig(settings, keyring),
+      ...keyringSaver(settings),
       ...listeners,
     });
   } catch (error) {
@@ -410,21 +433,21 @@ function driverConfig(
   };
 }
 
-/** Loads the ciphers, which an agent without encryption has no use for. */
-async function makeKeyring(key: Uint8Array): Promise<Keyring> {
-  const { Keyring } = await import("../wire/keyring.ts");
-  try {
-    return new Keyring([key]);
-  } catch (error) {
-    throw new AgentStartError(
-      startText(`Failed to create memberlist: ${(error as Error).message}`),
-      { cause: error },
-    );
-  }
+/** Keeps changes of the keys, where there is a file for them. */
+function keyringSaver(
+  { keyringFile }: AgentSettings,
+): Pick<DriverOptions, "saveKeyring"> {
+  if (keyringFile === undefined) return {};
+  return { saveKeyring: (keys) => writeKeyringFile(keyringFile, keys) };
 }
 
-function startText(reason: string): string {
-  return `Failed to start the Serf agent: Error creating Serf: ${reason}`;
+/** @throws {KeyError} with nothing in its report when the text is no base64 */
+function readKey(text: string): Uint8Array {
+  try {
+    return decodeBase64(text);
+  } catch (error) {
+    throw new KeyError((error as Error).message, NO_KEY_REPORT);
+  }
 }
 
 /** How the agent's addresses are shown. */

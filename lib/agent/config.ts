@@ -35,6 +35,8 @@ export interface SettingsLayer {
   readonly advertise?: string;
   /** Base64 of 16, 24 or 32 bytes. */
   readonly encryptKey?: string;
+  /** Where keys are kept; there can be no `encryptKey` then. */
+  readonly keyringFile?: string;
   /** One of TRACE, DEBUG, INFO, WARN, ERR, in any case. */
   readonly logLevel?: string;
   /** `lan`, `wan` or `local`. */
@@ -57,6 +59,7 @@ export const DEFAULT_SETTINGS = {
   bind: "0.0.0.0",
   advertise: "",
   encryptKey: "",
+  keyringFile: "",
   logLevel: "INFO",
   profile: "lan",
   protocol: 5,
@@ -74,6 +77,8 @@ export interface AgentSettings {
   readonly advertise?: HostPort;
   /** Of any length; the keyring is the judge of that. */
   readonly encryptKey?: Uint8Array;
+  /** Never empty. Read only when the agent is set up. */
+  readonly keyringFile?: string;
   readonly logLevel: LogLevel;
   readonly profile: ProfileName;
   /** Not checked yet: the engine knows its range. */
@@ -108,6 +113,7 @@ export function mergeLayers(
       bind: layer.bind || merged.bind,
       advertise: layer.advertise || merged.advertise,
       encryptKey: layer.encryptKey || merged.encryptKey,
+      keyringFile: layer.keyringFile || merged.keyringFile,
       logLevel: layer.logLevel || merged.logLevel,
       profile: layer.profile || merged.profile,
       protocol: (layer.protocol ?? 0) > 0
@@ -145,6 +151,7 @@ export async function readSettings(
     bind,
     ...(advertise && { advertise }),
     ...(encryptKey && { encryptKey }),
+    ...(merged.keyringFile !== "" && { keyringFile: merged.keyringFile }),
     logLevel,
     profile: readProfile(merged.profile),
     protocol: merged.protocol,

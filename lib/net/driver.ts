@@ -18,17 +18,19 @@
  * Not for: what to do with events and log lines (`lib/agent`).
  */
 
-import { unreachable } from "../kit/assert.ts";
+import { defined, unreachable } from "../kit/assert.ts";
 import { type HostPort, parseIp } from "../kit/address.ts";
 import type { Coordinate } from "../coordinate/coordinate.ts";
 import type { LogLevel } from "../kit/log.ts";
 import { serfConfig } from "../serf/config.ts";
 import {
+  type KeyRequestParams,
   type QueryParams,
   SerfEngine,
   type SerfState,
 } from "../serf/engine.ts";
 import type {
+  KeyReport,
   OperationResult,
   Output,
   QueryEvent,
@@ -69,6 +71,14 @@ export interface DriverOptions {
   onLog(level: LogLevel, text: string): void;
   /** The cluster gave our name to another node, and we have shut down. */
   onNameLost?(): void;
+  /**
+   * Keeps the keys of `config.swim.keyring` after each change, the primary first.
+   * One call at a time, in the order of the changes. Without it, changes last as
+   * long as the node.
+   *
+   * @throws {Error} whose message the asker of the change is told
+   */
+  saveKeyring?(keys: readonly Uint8Array[]): Promise<void>;
 }
 
 /** Who hears what comes back to a query. */
@@ -83,6 +93,14 @@ export class JoinError extends Error {
   override name = "JoinError";
   constructor(readonly errors: readonly string[]) {
     super(joinErrorText(errors));
+  }
+}
+
+/** A key request failed, entirely or at some members. */
+export class KeyError extends Error {
+  override name = "KeyError";
+  constructor(message: string, readonly report: KeyReport) {
+    super(message);
   }
 }
 
@@ -107,6 +125,8 @@ export class NodeDriver {
   >();
   readonly #queries = new Map<OperationId, QueryListener>();
   readonly #troubles: TroubleLog;
+  /** Settles when the last save that was asked for is done. */
+  #saves: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAtMs = Infinity;
   #isPerforming = false;
@@ -274,6 +294,21 @@ export class NodeDriver {
   }
 
   /**
+   * Installs, uses or removes a key at every member, or lists the keys of all.
+   *
+   * @throws {KeyError} when not every member did it; it carries the report
+   * @throws {StateError} after a shutdown, and when too many requests wait
+   */
+  async changeKeys(request: KeyRequestParams): Promise<KeyReport> {
+    const { keys, error } = await this.#request((nowMs) =>
+      this.#engine.changeKeys(request, nowMs)
+    );
+    const report = defined(keys, "report of a key request");
+    if (error !== undefined) throw new KeyError(error, report);
+    return report;
+  }
+
+  /**
    * Stops at once, without telling the cluster; requests under way fail.
    * Harmless when repeated.
    */
@@ -421,6 +456,9 @@ export class NodeDriver {
       case "compilerWanted":
         this.#loadCompiler();
         return;
+      case "saveKeyring":
+        this.#saves = this.#saves.then(() => this.#saveKeyring(output));
+        return;
       case "stopped":
         this.shutdown();
         this.#options.onNameLost?.();
@@ -449,6 +487,21 @@ export class NodeDriver {
     const { compileExpression } = await import("../kit/re2.ts");
     if (this.#isShutdown) return;
     this.#engine.provideCompiler(compileExpression, monotonicMs());
+    this.#pump();
+  }
+
+  /** Keeps the keys and tells the engine how that went. */
+  async #saveKeyring(
+    { saveId, keys }: Extract<Output, { kind: "saveKeyring" }>,
+  ): Promise<void> {
+    let error: string | undefined;
+    try {
+      await this.#options.saveKeyring?.(keys);
+    } catch (cause) {
+      error = cause instanceof Error ? cause.message : String(cause);
+    }
+    if (this.#isShutdown) return;
+    this.#engine.keyringSaved(saveId, error, monotonicMs());
     this.#pump();
   }
 
@@ -487,7 +540,8 @@ export class NodeDriver {
       advertisePort: port,
       bindPort: this.bound.port,
     };
-    return new SerfEngine(serfConfig({ ...config, swim }), {
+    const savesKeyring = this.#options.saveKeyring !== undefined;
+    return new SerfEngine(serfConfig({ ...config, savesKeyring, swim }), {
       random: seededRandom(),
       nextNonce: nonceSource(),
     });

@@ -19,6 +19,7 @@ import {
   encodeGetCoordinate,
   encodeHandshake,
   encodeJoin,
+  encodeKey,
   encodeMemberFilter,
   encodeMonitor,
   encodeQuery,
@@ -27,6 +28,7 @@ import {
   encodeStream,
   readCoordinateBody,
   readJoinBody,
+  readKeysBody,
   readLogBody,
   readMembersBody,
   readQueryRecord,
@@ -41,6 +43,7 @@ import {
 import {
   type MemberFilter,
   RPC_ADDRESS_DEFAULT,
+  type RpcKeyReport,
   type RpcMember,
   type RpcStats,
 } from "../rpc/protocol.ts";
@@ -62,6 +65,25 @@ export interface RpcClientOptions {
   readonly address?: string;
   /** The agent's token; empty or absent for none. */
   readonly authKey?: string;
+}
+
+/** A key request failed, entirely or at some members. */
+export class KeyRequestError extends Error {
+  override name = "KeyRequestError";
+  constructor(
+    message: string,
+    readonly report: RpcKeyReport,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** What the agent refused, with the body that came beside the error. */
+class RefusedError extends Error {
+  constructor(message: string, readonly body: MsgpackValue | undefined) {
+    super(message);
+  }
 }
 
 interface Waiting {
@@ -150,6 +172,31 @@ export class RpcClient {
     },
   ): Promise<void> {
     await this.#request("event", "none", encodeEvent(event));
+  }
+
+  /**
+   * Installs a key at every member. What it throws goes for all four.
+   *
+   * @param key base64 of 16, 24 or 32 bytes
+   * @throws {KeyRequestError} when not every member did it; with their messages
+   */
+  async installKey(key: string): Promise<RpcKeyReport> {
+    return await this.#changeKeys("install-key", key);
+  }
+
+  /** Makes an installed key the one that every member seals with. */
+  async useKey(key: string): Promise<RpcKeyReport> {
+    return await this.#changeKeys("use-key", key);
+  }
+
+  /** Removes a key, which must not be the one in use, from every member. */
+  async removeKey(key: string): Promise<RpcKeyReport> {
+    return await this.#changeKeys("remove-key", key);
+  }
+
+  /** Counts which members have which keys. */
+  async listKeys(): Promise<RpcKeyReport> {
+    return await this.#changeKeys("list-keys");
   }
 
   async stats(): Promise<RpcStats> {
@@ -253,6 +300,17 @@ export class RpcClient {
     this.#end(new Error(CLIENT_CLOSED));
   }
 
+  async #changeKeys(command: string, key?: string): Promise<RpcKeyReport> {
+    try {
+      const body = key === undefined ? undefined : encodeKey(key);
+      return readKeysBody(await this.#request(command, "always", body));
+    } catch (cause) {
+      if (!(cause instanceof RefusedError)) throw cause;
+      const report = readKeysBody(cause.body);
+      throw new KeyRequestError(cause.message, report, { cause });
+    }
+  }
+
   async #openStream(
     command: string,
     body: Uint8Array,
@@ -333,8 +391,9 @@ export class RpcClient {
     }
     const waiting = this.#waiting.get(output.seq);
     this.#waiting.delete(output.seq);
-    if (output.error !== "") waiting?.reject(new Error(output.error));
-    else waiting?.resolve(output.body);
+    if (output.error !== "") {
+      waiting?.reject(new RefusedError(output.error, output.body));
+    } else waiting?.resolve(output.body);
   }
 
   #end(error: Error): void {

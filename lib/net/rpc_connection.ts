@@ -16,11 +16,13 @@ import { filterMembers, needsCompiler } from "../rpc/member_filter.ts";
 import {
   type MemberFilter,
   RpcErrorText,
+  type RpcKeyRequest,
   type RpcQuery,
 } from "../rpc/protocol.ts";
 import {
   encodeCoordinateBody,
   encodeJoinBody,
+  encodeKeysBody,
   encodeMembersBody,
   encodeStatsBody,
 } from "../rpc/response.ts";
@@ -31,8 +33,10 @@ import {
   type SessionWrite,
 } from "../rpc/server_session.ts";
 import type { SerfEvent } from "../serf/event.ts";
+import { NO_KEY_REPORT } from "../serf/key_manager.ts";
 import type { Member } from "../serf/member.ts";
 import { monotonicMs } from "./clock.ts";
+import { KeyError } from "./driver.ts";
 import type { RpcConn } from "./rpc_endpoint.ts";
 import type { RpcTarget } from "./rpc_target.ts";
 import { systemErrorText } from "./system_error.ts";
@@ -221,6 +225,8 @@ export class Connection {
         });
         return { error, body: encodeJoinBody(contacted) };
       }
+      case "changeKeys":
+        return await this.#changeKeys(request.request);
       case "leave":
         return { error: await this.#leave() };
       case "forceLeave":
@@ -284,6 +290,20 @@ export class Connection {
     }
     if (!isDone) this.#giveUps.add(giveUp);
     session.answerQuery(stream);
+  }
+
+  /** The report goes out in any case; only a list tells of keys. */
+  async #changeKeys(request: RpcKeyRequest): Promise<Answer> {
+    let report = NO_KEY_REPORT;
+    let error = "";
+    try {
+      report = await this.#options.target.changeKeys(request);
+    } catch (cause) {
+      error = (cause as Error).message;
+      if (cause instanceof KeyError) report = cause.report;
+    }
+    const keys = request.kind === "list" ? report.keyCounts : undefined;
+    return { error, body: encodeKeysBody({ ...report, keys }) };
   }
 
   async #leave(): Promise<string> {

@@ -5,8 +5,8 @@
  */
 
 import type { LogLevel } from "../kit/log.ts";
-import type { RpcQuery } from "../rpc/protocol.ts";
-import type { QueryEvent, SerfEvent } from "../serf/event.ts";
+import type { RpcKeyRequest, RpcQuery } from "../rpc/protocol.ts";
+import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import type { Member } from "../serf/member.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
 import type { QueryListener } from "./driver.ts";
@@ -29,6 +29,8 @@ export interface RpcTarget {
   query(query: RpcQuery, listener: QueryListener): () => void;
   /** Answers a query, once. */
   respond(query: QueryEvent, payload: Uint8Array): void;
+  /** @throws {KeyError} with the report, when not every member did it */
+  changeKeys(request: RpcKeyRequest): Promise<KeyReport>;
   stats(): ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** `undefined` when the node's coordinate is not known. */
   coordinate(node: string): CoordinateRecord | undefined;

@@ -18,6 +18,7 @@ import { WireError } from "../wire/wire_error.ts";
 import {
   type MemberFilter,
   RPC_VERSION,
+  type RpcKeyReport,
   type RpcMember,
   type RpcQuery,
   type RpcStats,
@@ -109,6 +110,11 @@ export function encodeGetCoordinate(node: string): Uint8Array {
   return writer.begin().map(1).text("Node").text(node).finish();
 }
 
+/** @param key base64; the agent and the members are the judges of it */
+export function encodeKey(key: string): Uint8Array {
+  return writer.begin().map(1).text("Key").text(key).finish();
+}
+
 /** A query, of which only the name is needed. */
 export type RpcQueryRequest =
   & Pick<RpcQuery, "name">
@@ -132,6 +138,18 @@ export function readStatsBody(body: MsgpackValue | undefined): RpcStats {
     stats.set(section, readTextMap(entries, section) ?? new Map());
   }
   return stats;
+}
+
+export function readKeysBody(body: MsgpackValue | undefined): RpcKeyReport {
+  const fields = readStruct(body);
+  const counts = fields.get("Keys") ?? null;
+  return {
+    messages: readTextMap(fields.get("Messages"), "Messages") ?? new Map(),
+    keys: counts === null ? undefined : readCounts(counts),
+    nodes: readNumber(fields, "NumNodes"),
+    responses: readNumber(fields, "NumResp"),
+    errors: readNumber(fields, "NumErr"),
+  };
 }
 
 /** `undefined` when the agent has no coordinate of the node. */
@@ -240,6 +258,14 @@ function readBytes(value: MsgpackValue | undefined, name: string): Uint8Array {
   if (value instanceof MsgpackText) return value.bytes;
   if (value === undefined || value === null) return EMPTY_BYTES;
   throw wrongType(name, "byte string");
+}
+
+function readCounts(value: MsgpackValue): Map<string, number> {
+  const fields = readStruct(value);
+  return new Map([...fields.keys()].map((key) => [
+    key,
+    readNumber(fields, key),
+  ]));
 }
 
 function readTextMap(

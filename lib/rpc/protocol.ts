@@ -105,6 +105,28 @@ export interface RpcQuery {
   readonly timeoutMs: number;
 }
 
+/** What is to be done about the keys of the cluster. */
+export type RpcKeyRequest =
+  | {
+    readonly kind: "install" | "use" | "remove";
+    /** As the user gave it; 16, 24 or 32 bytes in base64 make sense. */
+    readonly key: string;
+  }
+  | { readonly kind: "list" };
+
+/** What the members said to a key request. */
+export interface RpcKeyReport {
+  /** By member: why it failed, or a note of one that succeeded. */
+  readonly messages: ReadonlyMap<string, string>;
+  /** By key in base64, how many members have it; of a list only. */
+  readonly keys: ReadonlyMap<string, number> | undefined;
+  /** Members that were asked. */
+  readonly nodes: number;
+  readonly responses: number;
+  /** Responses that tell of a failure. */
+  readonly errors: number;
+}
+
 /** An agent's figures: sections of named texts. */
 export type RpcStats = ReadonlyMap<string, ReadonlyMap<string, string>>;
 

@@ -14,6 +14,7 @@ import { WireError } from "../wire/wire_error.ts";
 import {
   type MemberFilter,
   REQUEST_LIMITS,
+  type RpcKeyRequest,
   type RpcQuery,
 } from "./protocol.ts";
 
@@ -50,6 +51,7 @@ export type Request =
     readonly id: bigint;
     readonly payload: Uint8Array;
   }
+  | { readonly kind: "changeKeys"; readonly request: RpcKeyRequest }
   | { readonly kind: "stats" }
   | { readonly kind: "getCoordinate"; readonly node: string };
 
@@ -172,6 +174,13 @@ const COMMANDS: ReadonlyMap<string, CommandFormat> = new Map<
       payload: body.bytes("Payload"),
     }),
   }],
+  ["install-key", keyFormat("install")],
+  ["use-key", keyFormat("use")],
+  ["remove-key", keyFormat("remove")],
+  ["list-keys", {
+    hasBody: false,
+    request: { kind: "changeKeys", request: { kind: "list" } },
+  }],
   ["leave", { hasBody: false, request: { kind: "leave" } }],
   ["stats", { hasBody: false, request: { kind: "stats" } }],
   ["get-coordinate", {
@@ -222,6 +231,18 @@ export function decodeRequestBody(
   bytes: Uint8Array,
 ): Request {
   return format.read(Struct.decode(bytes, format.layout, 0, REQUEST_LIMITS));
+}
+
+/** Form of the commands whose body is a key. */
+function keyFormat(kind: "install" | "use" | "remove"): CommandFormat {
+  return {
+    hasBody: true,
+    layout: ["Key"],
+    read: (body) => ({
+      kind: "changeKeys",
+      request: { kind, key: body.text("Key") },
+    }),
+  };
 }
 
 function readInt32(body: Struct, name: string): number {

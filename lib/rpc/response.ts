@@ -11,7 +11,7 @@
 import { concatBytes, EMPTY_BYTES } from "../kit/bytes.ts";
 import type { QueryEvent, QueryReply, SerfEvent } from "../serf/event.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
-import type { RpcMember, RpcStats } from "./protocol.ts";
+import type { RpcKeyReport, RpcMember, RpcStats } from "./protocol.ts";
 import { RpcWriter } from "./writer.ts";
 
 const writer = new RpcWriter();
@@ -45,6 +45,22 @@ export function encodeStatsBody(stats: RpcStats): Uint8Array {
   writer.begin().map(stats.size);
   for (const [section, entries] of stats) writer.text(section).textMap(entries);
   return writer.finish();
+}
+
+/** Body of the key commands, also beside an error. */
+export function encodeKeysBody(report: RpcKeyReport): Uint8Array {
+  const { keys, messages } = report;
+  writer.begin().map(5).text("Keys");
+  if (keys === undefined) writer.nil();
+  else {
+    writer.map(keys.size);
+    for (const [key, count] of keys) writer.text(key).uint(count);
+  }
+  return writer.text("Messages").textMap(messages)
+    .text("NumErr").uint(report.errors)
+    .text("NumNodes").uint(report.nodes)
+    .text("NumResp").uint(report.responses)
+    .finish();
 }
 
 /** Body of `get-coordinate`; `undefined` when there is none to tell. */

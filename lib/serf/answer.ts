@@ -70,7 +70,7 @@ export class Answers {
   respond(query: QueryEvent, payload: Uint8Array, nowMs: number): void {
     const limit = this.#parts.core.config.queryResponseBytesMax;
     const message = this.#message(query, 0, payload);
-    if (encodeSerfMessage(message).length > limit) {
+    if (!this.fits(query, payload)) {
       throw new RangeError(
         `${RESPOND_ERROR}response exceeds limit of ${limit} bytes`,
       );
@@ -87,6 +87,13 @@ export class Answers {
     const error = this.#relay(query, message);
     if (error !== undefined) throw new RangeError(`${RESPOND_ERROR}${error}`);
     this.#answered.add(query);
+  }
+
+  /** Whether an answer is short enough, apart from copies that are relayed. */
+  fits(query: QueryEvent, payload: Uint8Array): boolean {
+    const message = this.#message(query, 0, payload);
+    const limit = this.#parts.core.config.queryResponseBytesMax;
+    return encodeSerfMessage(message).length <= limit;
   }
 
   #message(

@@ -81,6 +81,12 @@ export interface SerfConfig {
    * which makes each of them 130 bytes longer. Without it we know no coordinate.
    */
   readonly enableCoordinates: boolean;
+  /**
+   * Whether keys outlast us: each change of the keyring is then given out by
+   * `saveKeyring`, and the asker is answered once it was kept. Without it a
+   * change lasts as long as the engine. The ring itself is `swim.keyring`.
+   */
+  readonly savesKeyring: boolean;
   /** Most broadcasts that wait in each queue; beyond it the most-sent are dropped. */
   readonly queueDepthMax: number;
 }
@@ -141,6 +147,7 @@ export function serfConfig(
     queryTimeoutMult: 16,
     enableNameConflictResolution: true,
     enableCoordinates: true,
+    savesKeyring: false,
     queueDepthMax: 4_096,
     ...given,
     protocolVersion,

@@ -41,6 +41,7 @@ import {
   StateError,
 } from "./core.ts";
 import type { Output, QueryEvent } from "./event.ts";
+import type { KeyRequestParams } from "./key_manager.ts";
 import { Inbox } from "./inbox.ts";
 import { Joins } from "./join.ts";
 import { Departures } from "./leave.ts";
@@ -57,6 +58,7 @@ import type { Timer } from "./timer.ts";
 import { UserEvents } from "./user_event.ts";
 
 export { type SerfCounters, type SerfState, StateError } from "./core.ts";
+export type { KeyRequestParams } from "./key_manager.ts";
 export type { QueryParams } from "./running_query.ts";
 export type { EngineSeeds, JoinTarget } from "../swim/engine.ts";
 
@@ -334,6 +336,30 @@ export class SerfEngine {
   respond(query: QueryEvent, payload: Uint8Array, nowMs: number): void {
     this.#checkRuns("respond");
     this.#queries.respond(query, payload, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /**
+   * Installs, uses or removes a key at every member, or lists the keys of all. The
+   * `done` output carries a report. Whether the key is any good, each member says.
+   *
+   * @throws {StateError} after a shutdown, and when too many of them wait
+   */
+  changeKeys(params: KeyRequestParams, nowMs: number): OperationId {
+    this.#checkRuns("change keys");
+    const operation = this.#queries.changeKeys(params, nowMs);
+    this.#settle(nowMs);
+    return operation;
+  }
+
+  /**
+   * Answers `saveKeyring`.
+   *
+   * @param error why the keys were not kept; `undefined` on success
+   */
+  keyringSaved(saveId: number, error: string | undefined, nowMs: number): void {
+    if (this.#core.state === "shutdown") return;
+    this.#queries.keyringSaved(saveId, error, nowMs);
     this.#settle(nowMs);
   }
 

@@ -67,8 +67,28 @@ export interface OperationResult {
   readonly contacted?: number;
   /** Join only: one text per address that failed, also when others succeeded. */
   readonly errors?: readonly string[];
+  /** Key requests only, failed ones too: what the members said. */
+  readonly keys?: KeyReport;
   /** Why it failed; absent on success. */
   readonly error?: string;
+}
+
+/** What came of a key request: the answers of the members, taken together. */
+export interface KeyReport {
+  /** By member: why it failed, or a note of one that succeeded. */
+  readonly messages: ReadonlyMap<string, string>;
+  /** By key in base64, how many members have it; of a list only. */
+  readonly keyCounts: ReadonlyMap<string, number>;
+  /**
+   * By key in base64, how many members seal with it. All but a list count their
+   * members under the empty text.
+   */
+  readonly primaryCounts: ReadonlyMap<string, number>;
+  /** Members alive when the request began, ourselves included. */
+  readonly nodes: number;
+  readonly responses: number;
+  /** Responses that tell of a failure, or could not be read. */
+  readonly errors: number;
 }
 
 /** What comes back to a query of ours. It ends with the operation. */
@@ -92,6 +112,16 @@ export type Output =
   }
   /** A query has a filter that needs a compiler: see `provideCompiler`. */
   | { readonly kind: "compilerWanted" }
+  /**
+   * Keep these keys, the primary first, in place of those before; then call
+   * `keyringSaved`. Only where `savesKeyring` is set. Saves must not overtake
+   * each other.
+   */
+  | {
+    readonly kind: "saveKeyring";
+    readonly saveId: number;
+    readonly keys: readonly Uint8Array[];
+  }
   /** The engine has shut itself down, after a lost vote about our name. */
   | { readonly kind: "stopped" }
   | OperationResult;

@@ -17,6 +17,11 @@ export const INTERNAL_PREFIX = "_serf_";
 export const PING_QUERY = `${INTERNAL_PREFIX}ping`;
 /** Asks who a name belongs to. */
 export const CONFLICT_QUERY = `${INTERNAL_PREFIX}conflict`;
+/** Change the keys of every member, or ask for them. */
+export const INSTALL_KEY_QUERY = `${INTERNAL_PREFIX}install-key`;
+export const USE_KEY_QUERY = `${INTERNAL_PREFIX}use-key`;
+export const REMOVE_KEY_QUERY = `${INTERNAL_PREFIX}remove-key`;
+export const LIST_KEYS_QUERY = `${INTERNAL_PREFIX}list-keys`;
 
 export type InternalHandler = (query: QueryEvent, nowMs: number) => void;
 

@@ -9,7 +9,7 @@
  *      │      ▲
  *      │      └── queries of others
  *      ├──▶ the application, which answers by `respond`
- *      └──▶ InternalQueries ──▶ NameConflicts
+ *      └──▶ InternalQueries ──▶ NameConflicts, KeyQueries
  *
  * Our own query is handled here first, exactly like one of another member.
  *
@@ -32,6 +32,8 @@ import {
   InternalQueries,
   PING_QUERY,
 } from "./internal_query.ts";
+import { KeyManager, type KeyRequestParams } from "./key_manager.ts";
+import { KeyQueries } from "./key_query.ts";
 import { ArrivedQueries } from "./query_arrival.ts";
 import { type Queues, userMessage } from "./queues.ts";
 import type { Roster } from "./roster.ts";
@@ -61,6 +63,8 @@ export class Queries {
   readonly #answers: Answers;
   readonly #arrived: ArrivedQueries;
   readonly #conflicts: NameConflicts;
+  readonly #keyQueries: KeyQueries;
+  readonly #keyManager: KeyManager;
   /** Lamport times of the application's running queries. */
   readonly #ltimes = new Map<OperationId, bigint>();
 
@@ -83,6 +87,13 @@ export class Queries {
       },
       onLost: parts.onNameLost,
     });
+    this.#keyQueries = new KeyQueries(core, this.#answers);
+    this.#keyManager = new KeyManager({
+      core,
+      swim,
+      ask: (params, sink, nowMs) => this.#ask(params, sink, {}, nowMs),
+      giveUp: (ltime, nowMs) => this.#running.giveUp(ltime, nowMs),
+    });
     const internal = new InternalQueries(
       core,
       new Map<string, InternalHandler>([
@@ -92,6 +103,7 @@ export class Queries {
           CONFLICT_QUERY,
           (query, nowMs) => this.#conflicts.answer(query, nowMs),
         ],
+        ...this.#keyQueries.handlers(),
       ]),
     );
     this.#arrived = new ArrivedQueries({
@@ -131,6 +143,11 @@ export class Queries {
     this.#answers.respond(query, payload, nowMs);
   }
 
+  /** Changes or lists the keys of the cluster; see `SerfEngine.changeKeys`. */
+  changeKeys(params: KeyRequestParams, nowMs: number): OperationId {
+    return this.#keyManager.start(params, nowMs);
+  }
+
   // --- What happens ---------------------------------------------------------
 
   /** @returns whether the query is new and may be passed on */
@@ -157,24 +174,33 @@ export class Queries {
     this.#conflicts.found(existing, other, nowMs);
   }
 
+  /** See `SerfEngine.keyringSaved`. */
+  keyringSaved(saveId: number, error: string | undefined, nowMs: number): void {
+    this.#keyQueries.saved(saveId, error, nowMs);
+  }
+
   provideCompiler(compile: CompileExpression, nowMs: number): void {
     this.#arrived.provideCompiler(compile, nowMs);
   }
 
   /** Ends everything under way without success, since we shut down. */
   abandon(error: string, nowMs: number): void {
+    // First, so that the end of one key request does not start another.
+    this.#keyManager.abandon(error);
+    this.#keyQueries.abandon();
     this.#running.abandon(error, nowMs);
   }
 
   // --- Inside ---------------------------------------------------------------
 
+  /** @returns its Lamport time, by which it is known here */
   #ask(
     params: QueryParams,
     sink: QuerySink,
     manner: QueryManner,
     nowMs: number,
     operation?: OperationId,
-  ): void {
+  ): bigint {
     const { swim, queues } = this.#parts;
     const { message, body } = this.#running.start(
       params,
@@ -185,5 +211,6 @@ export class Queries {
     if (operation !== undefined) this.#ltimes.set(operation, message.ltime);
     this.#arrived.arrived(message, nowMs);
     queues.put("Query", userMessage(body));
+    return message.ltime;
   }
 }

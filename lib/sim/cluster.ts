@@ -18,6 +18,7 @@ import type { OperationResult, Output, SerfEvent } from "../serf/event.ts";
 import type { SwimConfig } from "../swim/config.ts";
 import { DescriptorPool } from "../swim/member.ts";
 import type { OperationId } from "../swim/output.ts";
+import { Keyring } from "../wire/keyring.ts";
 import { type Action, performAction, type Plan } from "./actions.ts";
 import { VirtualClock } from "./clock.ts";
 import { ALL_FAULTS, type FaultCounts, type FaultMask } from "./faults.ts";
@@ -39,6 +40,11 @@ export interface ClusterOptions {
   /** Fault classes switched on; all of them unless told otherwise. */
   readonly mask?: FaultMask;
   readonly settings?: SimSettings;
+  /**
+   * Keys that each node starts with, the primary first; none for no encryption.
+   * Every node has a ring of its own, and keeps it over a restart.
+   */
+  readonly keys?: readonly Uint8Array[];
   /** Makes the engines; `SerfEngine` unless told otherwise. */
   readonly makeEngine?: EngineFactory;
 }
@@ -89,6 +95,8 @@ export class Cluster {
     { operation: OperationId; via: readonly SimNode[] }
   >();
   readonly #leaves = new Map<SimNode, OperationId>();
+  /** What nodes kept of their keys, as a file would. */
+  readonly #savedKeys = new Map<SimNode, readonly Uint8Array[]>();
   #timeoutsAtOnce = 0;
   #lastTimeout: { node: SimNode; atMs: number } | undefined;
 
@@ -123,6 +131,7 @@ export class Cluster {
   configOf(node: SimNode): SerfConfig {
     const { swim, ...settings } = this.#options.settings ?? {};
     return serfConfig({
+      savesKeyring: this.#options.keys !== undefined,
       ...settings,
       swim: {
         // Both cost much and change nothing in what a run shows.
@@ -132,6 +141,7 @@ export class Cluster {
         name: node.name,
         advertiseAddr: node.addr,
         advertisePort: node.port,
+        ...(node.keyring && { keyring: node.keyring }),
       },
     });
   }
@@ -181,6 +191,7 @@ export class Cluster {
     node.isLeaving = false;
     const make = this.#options.makeEngine ??
       ((config, seeds) => new SerfEngine(config, seeds));
+    node.keyring = this.#keyringOf(node);
     node.engine = make(this.configOf(node), this.#seedsOf(node));
     this.#tell("started", node);
     this.call(node, (engine, nowMs) => engine.start(nowMs));
@@ -343,8 +354,8 @@ export class Cluster {
   #settle(node: SimNode): void {
     const { engine } = node;
     if (engine === undefined) return;
-    const outputs = engine.drain();
-    if (outputs.length > 0) {
+    let outputs: Output[];
+    while ((outputs = engine.drain()).length > 0) {
       this.fingerprint.addNumber(this.nowMs);
       this.fingerprint.addWord(node.index);
       for (const output of outputs) this.#perform(node, output);
@@ -399,6 +410,10 @@ export class Cluster {
       case "queryReply":
         fingerprint.addWord(output.operation);
         fingerprint.addText(output.reply.from);
+        return;
+      case "saveKeyring":
+        this.#savedKeys.set(node, output.keys);
+        node.engine?.keyringSaved(output.saveId, undefined, this.nowMs);
         return;
       case "compilerWanted":
       case "stopped":
@@ -500,6 +515,12 @@ export class Cluster {
   #tell(change: Lifecycle, node: SimNode): void {
     this.fingerprint.addText(change);
     for (const observer of this.observers) observer.onLifecycle?.(node, change);
+  }
+
+  /** The keys that a node starts with. */
+  #keyringOf(node: SimNode): Keyring | undefined {
+    const keys = this.#savedKeys.get(node) ?? this.#options.keys;
+    return keys && new Keyring(keys);
   }
 
   /** What the engine of the present life of a node draws from. */

@@ -15,6 +15,7 @@
 
 import type { Deadline } from "../kit/deadlines.ts";
 import type { StreamId } from "../swim/output.ts";
+import type { Keyring } from "../wire/keyring.ts";
 import type { SimEngine } from "./sim_engine.ts";
 import type { Connection, StreamEvent } from "./streams.ts";
 
@@ -68,6 +69,8 @@ export class SimNode {
   };
   /** `undefined` while the node is down. */
   engine: SimEngine | undefined;
+  /** Its keys in this life; `undefined` without encryption. */
+  keyring: Keyring | undefined;
   /** Number of starts so far; tells this life from earlier ones. */
   life = 0;
   isPaused = false;

@@ -7,7 +7,7 @@
  */
 
 import type { SerfConfig } from "../serf/config.ts";
-import type { JoinTarget, SwimView } from "../serf/engine.ts";
+import type { JoinTarget, KeyRequestParams, SwimView } from "../serf/engine.ts";
 import type { Output } from "../serf/event.ts";
 import type { Member } from "../serf/member.ts";
 import type { EngineSeeds } from "../swim/core.ts";
@@ -43,6 +43,8 @@ export interface SimEngine {
     nowMs: number,
   ): void;
   setTags(tags: ReadonlyMap<string, string>, nowMs: number): OperationId;
+  changeKeys(params: KeyRequestParams, nowMs: number): OperationId;
+  keyringSaved(saveId: number, error: string | undefined, nowMs: number): void;
 
   readonly state: "alive" | "leaving" | "left" | "shutdown";
   members(): Member[];

@@ -5,12 +5,13 @@
  *   nodes, is cut in half and grows together again.
  * - `lossStory`: a middle-sized cluster on a bad network, where nobody dies.
  * - `faultStory`: a small cluster, everything that can go wrong, then calm.
+ * - `keyRotationStory`, in `key_rotation.ts`: an encrypted cluster changes its key.
  */
 
 import { wrongLists } from "./agreement.ts";
 import { convergenceMs, detectionMs, repairMs } from "./bounds.ts";
 import { Checkers, type Violation } from "./checkers.ts";
-import { Cluster, type SimSettings } from "./cluster.ts";
+import { Cluster, type ClusterOptions, type SimSettings } from "./cluster.ts";
 import {
   ALL_FAULTS,
   drawFaultPlan,
@@ -18,7 +19,6 @@ import {
   type FaultCounts,
   type FaultMask,
 } from "./faults.ts";
-import type { LinkProfile } from "./network.ts";
 import { simulate, type SimulationReport, startPlan } from "./simulate.ts";
 import type { EngineFactory } from "./sim_engine.ts";
 import { Views } from "./views.ts";
@@ -63,7 +63,7 @@ const START_EVERY_MS = 50;
 const QUIET_MS = 20_000;
 
 /** A cluster with its observers, and the telling of chapters. */
-class Stage {
+export class Stage {
   readonly cluster: Cluster;
   readonly views: Views;
   readonly checkers: Checkers;
@@ -72,7 +72,7 @@ class Stage {
   readonly #onChapter: (chapter: Chapter) => void;
 
   constructor(
-    options: StoryOptions & { readonly link?: Partial<LinkProfile> },
+    options: StoryOptions & Pick<ClusterOptions, "keys" | "link">,
   ) {
     const { nodes, onChapter = () => {}, ...rest } = options;
     const cluster = new Cluster(rest);

@@ -299,3 +299,81 @@ Deno.test("Agent shuts down when its name is another's", async () => {
     "[INFO] agent: shutdown complete",
   ]);
 });
+
+Deno.test("Agent.changeKeys() changes the keyring file, and says what it does", async () => {
+  const folder = await Deno.makeTempDir();
+  const keyringFile = `${folder}/keys.json`;
+  const [old, fresh] = [16, 32].map((bytes) =>
+    new Uint8Array(bytes).fill(bytes).toBase64()
+  ) as [string, string];
+  await Deno.writeTextFile(keyringFile, JSON.stringify([old]));
+  try {
+    await using a = await TestAgent.start("a", { keyringFile });
+    const client = await a.connect();
+    assert.deepEqual((await client.installKey(fresh)).messages, new Map());
+    assert.deepEqual(JSON.parse(Deno.readTextFileSync(keyringFile)), [
+      old,
+      fresh,
+    ]);
+    await client.useKey(fresh);
+    await client.removeKey(old);
+    assert.equal(Deno.readTextFileSync(keyringFile), `[\n  "${fresh}"\n]`);
+    const { keys, nodes } = await client.listKeys();
+    assert.deepEqual(keys, new Map([[fresh, 1]]));
+    assert.equal(nodes, 1);
+    for (
+      const what of [
+        "key installation",
+        "primary key change",
+        "key removal",
+        "key listing",
+      ]
+    ) await a.logged(`[INFO] agent: Initiating ${what}`);
+    await a.logged("[INFO] serf: Received install-key query");
+    assert.equal(a.agent.stats().get("serf")?.get("encrypted"), "true");
+
+    await assert.rejects(client.installKey("@@@"), {
+      name: "KeyRequestError",
+      message: "illegal base64 data at input byte 0",
+      report: {
+        messages: new Map(),
+        keys: undefined,
+        nodes: 0,
+        responses: 0,
+        errors: 0,
+      },
+    });
+    // The folder is gone, and the file with it.
+    await Deno.remove(folder, { recursive: true });
+    await assert.rejects(client.installKey(old), {
+      message: "1/1 nodes reported failure",
+      report: {
+        messages: new Map([[
+          "a",
+          `Failed to write keyring file: open ${keyringFile}: no such file or directory`,
+        ]]),
+        keys: undefined,
+        nodes: 1,
+        responses: 1,
+        errors: 1,
+      },
+    });
+    assert.equal((await client.listKeys()).keys?.size, 2);
+    client.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
+});
+
+Deno.test("Agent.changeKeys() of an agent with a single key keeps changes in memory", async () => {
+  const key = new Uint8Array(16).toBase64();
+  await using a = await TestAgent.start("a", { encryptKey: key });
+  const other = new Uint8Array(16).fill(1).toBase64();
+  await a.agent.changeKeys({ kind: "install", key: other });
+  const { keyCounts } = await a.agent.changeKeys({ kind: "list" });
+  assert.deepEqual(keyCounts, new Map([[key, 1], [other, 1]]));
+  await assert.rejects(a.agent.changeKeys({ kind: "use", key: "AAAA" }), {
+    name: "KeyError",
+    message: "1/1 nodes reported failure",
+  });
+});

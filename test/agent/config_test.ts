@@ -31,6 +31,7 @@ Deno.test("readSettings() turns texts into values", async () => {
     bind: "[::1]",
     advertise: "127.0.0.50:12345",
     encryptKey: "AAEC",
+    keyringFile: "keys.json",
     logLevel: "debug",
     profile: "wan",
     protocol: 4,
@@ -38,6 +39,8 @@ Deno.test("readSettings() turns texts into values", async () => {
   assert.deepEqual(settings.bind, { host: "::1", port: 7946 });
   assert.deepEqual(settings.advertise, { host: "127.0.0.50", port: 12345 });
   assert.deepEqual(settings.encryptKey, Uint8Array.of(0, 1, 2));
+  // That these two exclude each other is found when the agent is set up.
+  assert.equal(settings.keyringFile, "keys.json");
   assert.equal(settings.logLevel, "DEBUG");
   assert.equal(settings.profile, "wan");
   assert.equal(settings.protocol, 4);

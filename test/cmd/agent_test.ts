@@ -124,6 +124,41 @@ Deno.test("agent shows what it was started with, and then the log", async (t) =>
   }
 });
 
+Deno.test("agent takes its keys from a keyring file, and ends without one", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/keys.json`;
+  const args = [
+    `-bind=${freeAddress()}`,
+    `-rpc-addr=${freeAddress()}`,
+    `-keyring-file=${path}`,
+  ];
+  try {
+    const refused = new FakeTerminal();
+    assert.equal(await command.run(args, refused), 1);
+    assert.equal(
+      refused.stdout,
+      "==> Starting Serf agent...\n" +
+        `==> Failed to setup the Serf agent: stat ${path}: no such file or directory\n`,
+    );
+    await Deno.writeTextFile(path, `["${btoa("0123456789abcdef")}"]`);
+    const terminal = new FakeTerminal();
+    const ended = command.run(args, terminal);
+    await until("the log", () => terminal.stdout.includes("agent starting"));
+    const client = await RpcClient.connect({ address: args[1]!.slice(10) });
+    await client.leave();
+    client.close();
+    assert.equal(await ended, 0);
+    assert.match(terminal.stdout, /^ {22}Encrypted: true$/m);
+    const [, log = ""] = terminal.stdout.split(LOG_BEGINS);
+    assert.deepEqual(withoutTimes(log).split("\n").slice(0, 2), [
+      `    [INFO] agent: Restored keyring with 1 keys from ${path}`,
+      "    [INFO] agent: Serf agent starting",
+    ]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 function withoutTimes(log: string): string {
   return log.replace(/^ {4}\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, "    ");
 }

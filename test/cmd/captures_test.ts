@@ -17,6 +17,7 @@ import type { Member, MemberStatus } from "../../lib/serf/member.ts";
 import { until } from "../net/deadline.ts";
 import { FakeTarget, member } from "../rpc/fake_target.ts";
 import { FakeTerminal } from "./fake_terminal.ts";
+import { prepareKeys, withSortedRows } from "./key_captures.ts";
 import { prepareQuery, prepareReachability } from "./query_captures.ts";
 
 interface CapturedCall {
@@ -67,6 +68,9 @@ function sortLines(text: string): string {
 /** An address at which nothing listens, whatever runs on this machine. */
 const NOBODY = "127.0.0.1:1";
 
+const OLD_KEY = "HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8=";
+const NEW_KEY = "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s=";
+
 /** What reached the agent, for calls where the answer does not show it. */
 const REQUESTS: Readonly<Record<string, string>> = {
   "bool-separate-value": "userEvent false name coalesce=true",
@@ -78,6 +82,11 @@ const REQUESTS: Readonly<Record<string, string>> = {
   "force-leave-prune": "forceLeave n3 prune=true",
   "join": "join 127.0.0.22:27946 replay=false",
   "join-many": "join 127.0.0.22:27946 127.0.0.23:27946 replay=true",
+  "keys-install": `changeKeys install ${NEW_KEY}`,
+  "keys-install-badb64": "changeKeys install @@@",
+  "keys-list": "changeKeys list",
+  "keys-remove": `changeKeys remove ${OLD_KEY}`,
+  "keys-use": `changeKeys use ${NEW_KEY}`,
   "leave": "leave",
 };
 
@@ -88,7 +97,9 @@ for (const call of records) {
     assert.equal(code, call.exit);
     compareText(
       terminal.stdout,
-      UNSORTED.includes(call.name) ? sortLines(call.stdout) : call.stdout,
+      UNSORTED.includes(call.name)
+        ? sortLines(call.stdout)
+        : withSortedRows(call.stdout),
     );
     compareText(terminal.stderr, call.stderr);
     const request = REQUESTS[call.name];
@@ -97,7 +108,7 @@ for (const call of records) {
 }
 
 Deno.test("all captured calls are played, here or apart", () => {
-  assert.equal(records.length, 197);
+  assert.equal(records.length, 220);
   for (const name of APART) {
     assert.ok(records.some((call) => call.name === name), name);
   }
@@ -181,6 +192,8 @@ function prepare(target: FakeTarget, call: CapturedCall): void {
     target.eventError = failure;
   } else if (command === "info") {
     target.statistics = statisticsIn(call.stdout);
+  } else if (command === "keys") {
+    prepareKeys(target, call.stdout);
   } else if (command === "query") {
     prepareQuery(target, call.stdout);
   } else if (command === "reachability") {

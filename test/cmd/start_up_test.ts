@@ -41,6 +41,7 @@ const CALLS = [
   "force_leave",
   "info",
   "join",
+  "keys",
   "leave",
   "members",
   "monitor",

@@ -12,12 +12,14 @@ import {
   encodeGetCoordinate,
   encodeHandshake,
   encodeJoin,
+  encodeKey,
   encodeMemberFilter,
   encodeMonitor,
   encodeStop,
   encodeStream,
   readCoordinateBody,
   readJoinBody,
+  readKeysBody,
   readLogBody,
   readMembersBody,
   readStatsBody,
@@ -30,6 +32,7 @@ import {
   encodeCoordinateBody,
   encodeEventRecord,
   encodeJoinBody,
+  encodeKeysBody,
   encodeLogRecord,
   encodeMembersBody,
   encodeResponse,
@@ -81,6 +84,8 @@ function serverSeeds(): Uint8Array[] {
     ["monitor", encodeMonitor("debug")],
     ["stop", encodeStop(3n)],
     ["leave"],
+    ["install-key", encodeKey("AAECAwQFBgcICQoLDA0ODw==")],
+    ["list-keys"],
     ["stats"],
     ["get-coordinate", encodeGetCoordinate("n1")],
     ["query", encodeStream("*")],
@@ -139,6 +144,16 @@ function clientSeeds(): Uint8Array[] {
     ]),
     encodeResponse(6n, { error: "", body: encodeCoordinateBody(PLACE) }),
     encodeResponse(6n, { error: "", body: encodeCoordinateBody(undefined) }),
+    encodeResponse(7n, {
+      error: "1/2 nodes reported failure",
+      body: encodeKeysBody({
+        messages: new Map([["n1", "no"]]),
+        keys: new Map([["AAECAwQFBgcICQoLDA0ODw==", 1]]),
+        nodes: 2,
+        responses: 2,
+        errors: 1,
+      }),
+    }),
   ];
 }
 
@@ -150,6 +165,7 @@ const FORMS: readonly AnswerForm[] = [
   "onSuccess",
   "stream",
   "onSuccess",
+  "always",
 ];
 /** How the body of the answer under each number is read. */
 const READERS = [
@@ -160,6 +176,7 @@ const READERS = [
   readStatsBody,
   readLogBody,
   readCoordinateBody,
+  readKeysBody,
 ];
 
 export const RPC_TARGETS: readonly FuzzTarget[] = [

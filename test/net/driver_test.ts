@@ -7,7 +7,11 @@ import assert from "node:assert/strict";
 import { formatEndpoint } from "../../lib/kit/address.ts";
 import { utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
 import { BindError } from "../../lib/net/bind.ts";
-import { type DriverOptions, NodeDriver } from "../../lib/net/driver.ts";
+import {
+  type DriverOptions,
+  KeyError,
+  NodeDriver,
+} from "../../lib/net/driver.ts";
 import type { QueryParams } from "../../lib/serf/engine.ts";
 import type { SerfEvent } from "../../lib/serf/event.ts";
 import { PROFILES } from "../../lib/swim/config.ts";
@@ -28,9 +32,11 @@ class Node {
       advertise?: DriverOptions["advertise"];
       onEvent?: (event: SerfEvent) => void;
       onNameLost?: () => void;
+      saveKeyring?: DriverOptions["saveKeyring"];
     } = {},
   ) {
     const { host = "127.0.0.1", port = 0, key, advertise } = options;
+    const { saveKeyring } = options;
     this.driver = NodeDriver.start({
       bind: { host, port },
       ...(advertise && { advertise }),
@@ -47,6 +53,7 @@ class Node {
       },
       onLog: (level, text) => this.log.push(`[${level}] ${text}`),
       onNameLost: () => options.onNameLost?.(),
+      ...(saveKeyring && { saveKeyring }),
     });
   }
 
@@ -415,4 +422,84 @@ Deno.test("NodeDriver shuts down when the cluster gives its name to another", as
   await until("the vote", () => hasLost);
   assert.equal(impostor.driver.state, "shutdown");
   assert.equal(b.driver.state, "alive");
+});
+
+Deno.test("NodeDriver.changeKeys() changes the keys of all, and each keeps them", async () => {
+  const [old, fresh] = [new Uint8Array(16), new Uint8Array(16).fill(9)];
+  const kept: string[] = [];
+  const keep = (name: string) => (keys: readonly Uint8Array[]) => {
+    kept.push(`${name} ${keys.map(([first]) => first)}`);
+    return Promise.resolve();
+  };
+  using a = new Node("a", { key: old, saveKeyring: keep("a") });
+  using b = new Node("b", { key: old, saveKeyring: keep("b") });
+  await b.join(a.address);
+  await a.sees("a alive", "b alive");
+  await a.driver.changeKeys({ kind: "install", key: fresh });
+  await b.driver.changeKeys({ kind: "use", key: fresh });
+  const report = await a.driver.changeKeys({ kind: "remove", key: old });
+  assert.equal(report.responses, 2);
+  const { keyCounts } = await b.driver.changeKeys({ kind: "list" });
+  assert.deepEqual(keyCounts, new Map([[fresh.toBase64(), 2]]));
+  for (const name of ["a", "b"]) {
+    assert.deepEqual(
+      kept.filter((line) => line.startsWith(name)),
+      [`${name} 0,9`, `${name} 9,0`, `${name} 9`],
+    );
+  }
+  await assert.rejects(a.driver.changeKeys({ kind: "use", key: old }), {
+    name: "KeyError",
+    message: "2/2 nodes reported failure",
+  });
+});
+
+Deno.test("NodeDriver saves one keyring after the other, and answers with what fails", async () => {
+  const saves: { keys: number; end: (error?: Error) => void }[] = [];
+  using a = new Node("a", {
+    key: new Uint8Array(16),
+    saveKeyring: (keys) =>
+      new Promise((resolve, reject) => {
+        const end = (error?: Error) => error ? reject(error) : resolve();
+        saves.push({ keys: keys.length, end });
+      }),
+  });
+  using b = new Node("b", { key: new Uint8Array(16) });
+  await b.join(a.address);
+  await a.sees("a alive", "b alive");
+  const install = (node: Node, byte: number) =>
+    node.driver.changeKeys({
+      kind: "install",
+      key: new Uint8Array(16).fill(byte),
+    });
+  // Each node makes its own changes one by one, but the other does not know.
+  const one = install(a, 1);
+  const two = install(b, 2);
+  await until(
+    "both changes",
+    () =>
+      a.log.filter((line) => line.includes("Received install-key query"))
+        .length === 2,
+  );
+  assert.deepEqual(saves.map(({ keys }) => keys), [2]);
+  saves[0]?.end();
+  assert.equal((await one).responses, 2);
+  await until("the second save", () => saves.length === 2);
+  assert.equal(saves[1]?.keys, 3);
+  saves[1]?.end(new Error("disk full"));
+  await assert.rejects(two, (error) => {
+    assert.ok(error instanceof KeyError);
+    assert.equal(error.message, "1/2 nodes reported failure");
+    assert.deepEqual(
+      error.report.messages,
+      new Map([["a", "Failed to write keyring file: disk full"]]),
+    );
+    return true;
+  });
+  const last = install(a, 3);
+  await until("the third save", () => saves.length === 3);
+  a.driver.shutdown();
+  await assert.rejects(last, { message: "Serf was shut down" });
+  // Nobody is told any more.
+  saves[2]?.end();
+  await assert.rejects(install(a, 4), { name: "StateError" });
 });

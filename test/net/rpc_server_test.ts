@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { concatBytes, utf8Bytes } from "../../lib/kit/bytes.ts";
-import type { QueryListener } from "../../lib/net/driver.ts";
+import { KeyError, type QueryListener } from "../../lib/net/driver.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import { RpcServer } from "../../lib/net/rpc_server.ts";
 import {
@@ -13,6 +13,7 @@ import {
 import { ClientSession } from "../../lib/rpc/client_session.ts";
 import type { RpcMember } from "../../lib/rpc/protocol.ts";
 import type { UserEvent } from "../../lib/serf/event.ts";
+import { NO_KEY_REPORT } from "../../lib/serf/key_manager.ts";
 import { FakeTarget, member, queryEvent } from "../rpc/fake_target.ts";
 import { until } from "./deadline.ts";
 
@@ -115,6 +116,53 @@ Deno.test("RpcServer passes on what the agent refuses, word for word", () =>
     target.eventError = "user event exceeds configured limit";
     await assert.rejects(client.event({ name: "e", coalesce: true }), {
       message: "user event exceeds configured limit",
+    });
+    assert.equal(names(await client.members()), "", "the connection goes on");
+    client.close();
+  }));
+
+Deno.test("RpcServer passes on key requests, with the report also of a failure", () =>
+  serving(async ({ target, address }) => {
+    const client = await RpcClient.connect({ address });
+    const report = {
+      ...NO_KEY_REPORT,
+      messages: new Map([["n2", "a note"]]),
+      keyCounts: new Map([["AAAA", 70_000], ["QUFB", 1]]),
+      nodes: 70_000,
+      responses: 70_000,
+      errors: 0,
+    };
+    target.onChangeKeys = () => Promise.resolve(report);
+    const { nodes, responses, errors, messages, keyCounts } = report;
+    const common = { nodes, responses, errors, messages };
+    assert.deepEqual(await client.listKeys(), { ...common, keys: keyCounts });
+    // Only a list tells of keys.
+    const sent = { ...common, keys: undefined };
+    assert.deepEqual(await client.installKey("AAAA"), sent);
+    assert.deepEqual(await client.useKey("@@"), sent);
+    assert.deepEqual(await client.removeKey(""), sent);
+    assert.deepEqual(target.calls, [
+      "changeKeys list",
+      "changeKeys install AAAA",
+      "changeKeys use @@",
+      "changeKeys remove ",
+    ]);
+    target.onChangeKeys = () =>
+      Promise.reject(new KeyError("1/2 nodes reported failure", report));
+    await assert.rejects(client.listKeys(), {
+      name: "KeyRequestError",
+      message: "1/2 nodes reported failure",
+      report: { ...common, keys: keyCounts },
+    });
+    const nothing = { messages: new Map(), nodes: 0, responses: 0, errors: 0 };
+    target.onChangeKeys = () => Promise.reject(new Error("no more"));
+    await assert.rejects(client.listKeys(), {
+      message: "no more",
+      report: { ...nothing, keys: new Map() },
+    });
+    await assert.rejects(client.useKey("AAAA"), {
+      message: "no more",
+      report: { ...nothing, keys: undefined },
     });
     assert.equal(names(await client.members()), "", "the connection goes on");
     client.close();

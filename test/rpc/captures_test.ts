@@ -23,6 +23,7 @@ import {
   encodeGetCoordinate,
   encodeHandshake,
   encodeJoin,
+  encodeKey,
   encodeMemberFilter,
   encodeMonitor,
   encodeQuery,
@@ -30,6 +31,7 @@ import {
   encodeStream,
   readCoordinateBody,
   readJoinBody,
+  readKeysBody,
   readMembersBody,
   readQueryRecord,
   readStatsBody,
@@ -40,6 +42,7 @@ import {
 } from "../../lib/rpc/client_session.ts";
 import {
   RESPONSE_LIMITS,
+  type RpcKeyRequest,
   type RpcMember,
   type RpcQuery,
   ValueCutter,
@@ -49,6 +52,7 @@ import { commandFormat } from "../../lib/rpc/request.ts";
 import {
   encodeCoordinateBody,
   encodeJoinBody,
+  encodeKeysBody,
   encodeMembersBody,
   encodeStatsBody,
 } from "../../lib/rpc/response.ts";
@@ -76,16 +80,6 @@ import { queryEvent } from "./fake_target.ts";
 const WAITING: Readonly<Record<string, readonly string[]>> = {
   "go-tags": ["tags"],
   "go-tags-err": ["tags"],
-  "go-keys-list-noenc": ["list-keys"],
-  "go-keys-list": ["list-keys"],
-  "go-keys-install": ["install-key"],
-  "go-keys-list2": ["list-keys"],
-  "go-keys-remove-primary": ["remove-key"],
-  "go-keys-use": ["use-key"],
-  "go-keys-remove": ["remove-key"],
-  "go-keys-use-missing": ["use-key"],
-  "go-keys-badlen": ["install-key"],
-  "go-keys-badb64": ["install-key"],
 };
 
 /** The agent ended these by itself, after a leave. */
@@ -105,7 +99,7 @@ const COVERED = CAPTURES.filter(({ id }) =>
 
 Deno.test("every captured session is played, or waits for a command that we lack", () => {
   assert.equal(CAPTURES.length, 67);
-  assert.equal(COVERED.length, 54);
+  assert.equal(COVERED.length, 64);
   for (const [id, commands] of Object.entries(WAITING)) {
     const sent = captureOf(id).messages.map((each) =>
       headerField(each, "Command")
@@ -334,6 +328,8 @@ function reencode(request: AgentRequest, body: MsgpackValue): Uint8Array {
   switch (request.kind) {
     case "join":
       return encodeJoinBody(readJoinBody(body));
+    case "changeKeys":
+      return encodeKeysBody(readKeysBody(body));
     case "stats":
       return encodeStatsBody(readStatsBody(body));
     case "getCoordinate":
@@ -358,6 +354,9 @@ function checkRequest(request: AgentRequest, message: CapturedMessage): void {
     case "join":
       assert.deepEqual(request.addresses, body.Existing);
       assert.equal(request.replay, body.Replay);
+      break;
+    case "changeKeys":
+      checkKeyRequest(request.request, message);
       break;
     case "forceLeave":
       assert.equal(request.node, body.Node);
@@ -385,6 +384,20 @@ function checkRequest(request: AgentRequest, message: CapturedMessage): void {
     case "leave":
     case "stats":
       assert.equal(message.body, undefined);
+  }
+}
+
+function checkKeyRequest(
+  request: RpcKeyRequest,
+  message: CapturedMessage,
+): void {
+  const command = headerField(message, "Command");
+  if (request.kind === "list") {
+    assert.equal(command, "list-keys");
+    assert.equal(message.body, undefined);
+  } else {
+    assert.equal(command, `${request.kind}-key`);
+    assert.deepEqual(message.body, { Key: request.key });
   }
 }
 
@@ -481,6 +494,10 @@ const ALL_MEMBERS: Call = [
   encodeMemberFilter({ tags: new Map(), status: "", name: "" }),
 ];
 
+const LIST_KEYS: Call = ["list-keys", "always"];
+const OLD_KEY = "HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8=";
+const NEW_KEY = "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s=";
+
 const CALLS: Readonly<Record<string, readonly Call[]>> = {
   "go-members": [ALL_MEMBERS],
   "go-members-filter": [[
@@ -569,6 +586,16 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
   "go-auth-bad": [["auth", "none", encodeAuth("nope")]],
   "go-auth-none": [ALL_MEMBERS],
   "go-auth-none-stats": [["stats", "onSuccess"]],
+  "go-keys-list-noenc": [LIST_KEYS],
+  "go-keys-list": [LIST_KEYS],
+  "go-keys-list2": [LIST_KEYS],
+  "go-keys-install": [keyCall("install-key", NEW_KEY)],
+  "go-keys-use": [keyCall("use-key", NEW_KEY)],
+  "go-keys-remove": [keyCall("remove-key", OLD_KEY)],
+  "go-keys-remove-primary": [keyCall("remove-key", OLD_KEY)],
+  "go-keys-use-missing": [keyCall("use-key", OLD_KEY)],
+  "go-keys-badlen": [keyCall("install-key", "AAAA")],
+  "go-keys-badb64": [keyCall("install-key", "@@")],
   "go-leave": [["leave", "none"]],
   "go-monitor": [
     ["stream", "stream", encodeStream("*")],
@@ -577,6 +604,10 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     ["stop", "none", encodeStop(2n)],
   ],
 };
+
+function keyCall(command: string, key: string): Call {
+  return [command, "always", encodeKey(key)];
+}
 
 function coordinateCall(node: string): Call {
   return ["get-coordinate", "onSuccess", encodeGetCoordinate(node)];

@@ -4,8 +4,9 @@ import { parseIp } from "../../lib/kit/address.ts";
 import type { LogLevel } from "../../lib/kit/log.ts";
 import type { RpcTarget } from "../../lib/net/rpc_server.ts";
 import type { QueryListener } from "../../lib/net/driver.ts";
-import type { RpcQuery } from "../../lib/rpc/protocol.ts";
-import type { QueryEvent, SerfEvent } from "../../lib/serf/event.ts";
+import type { RpcKeyRequest, RpcQuery } from "../../lib/rpc/protocol.ts";
+import type { KeyReport, QueryEvent, SerfEvent } from "../../lib/serf/event.ts";
+import { NO_KEY_REPORT } from "../../lib/serf/key_manager.ts";
 import type { Member, MemberStatus } from "../../lib/serf/member.ts";
 import type { CoordinateRecord } from "../../lib/wire/serf_payloads.ts";
 
@@ -73,6 +74,8 @@ export class FakeTarget implements RpcTarget {
   givenUp = 0;
   /** What `respond` fails with. */
   respondError: string | undefined;
+  /** What `changeKeys` does beside taking a note. */
+  onChangeKeys: () => Promise<KeyReport> = () => Promise.resolve(NO_KEY_REPORT);
   /** What monitors are given first. */
   backlog: string[] = [];
 
@@ -142,6 +145,12 @@ export class FakeTarget implements RpcTarget {
     const text = new TextDecoder().decode(payload);
     this.calls.push(`respond ${query.name} ${text}`);
     if (this.respondError !== undefined) throw new Error(this.respondError);
+  }
+
+  changeKeys(request: RpcKeyRequest): Promise<KeyReport> {
+    const key = request.kind === "list" ? "" : ` ${request.key}`;
+    this.calls.push(`changeKeys ${request.kind}${key}`);
+    return this.onChangeKeys();
   }
 
   stats(): ReadonlyMap<string, ReadonlyMap<string, string>> {

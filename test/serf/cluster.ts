@@ -38,6 +38,10 @@ export class Node {
   readonly results = new Map<number, OperationResult>();
   /** One line per reply to a query of this node, as `replyLine` makes them. */
   readonly replies: string[] = [];
+  /** Keyrings that were to be kept: keys in base64, one line per save. */
+  readonly saved: string[] = [];
+  /** What saves fail with. */
+  saveError: string | undefined;
   /** Answers each query with this, if it is there. */
   answer: ((query: QueryEvent) => string | undefined) | undefined;
   /** Whether a vote about its name ended it. */
@@ -199,6 +203,14 @@ export class Cluster {
         return;
       case "compilerWanted":
         throw new Error("The engine has a compiler already");
+      case "saveKeyring":
+        node.saved.push(output.keys.map((key) => key.toBase64()).join(" "));
+        this.#later(() => {
+          const { saveId } = output;
+          node.engine.keyringSaved(saveId, node.saveError, this.nowMs);
+          this.perform(node);
+        });
+        return;
       case "stopped":
         node.hasStopped = true;
         node.isUp = false;

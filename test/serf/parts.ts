@@ -16,6 +16,7 @@ import { Queues } from "../../lib/serf/queues.ts";
 import { Roster } from "../../lib/serf/roster.ts";
 import { UserEvents } from "../../lib/serf/user_event.ts";
 import { MessageType, type NodeDescriptor } from "../../lib/wire/messages.ts";
+import type { Keyring } from "../../lib/wire/keyring.ts";
 import { encodeTags } from "../../lib/wire/serf_messages.ts";
 import { eventLine, replyLine } from "./cluster.ts";
 
@@ -55,6 +56,8 @@ export class Parts {
   readonly queries: Queries;
   /** Datagrams that were sent, as `address` and Serf message. */
   readonly answersSent: { to: string; body: Uint8Array }[] = [];
+  /** Members that the SWIM layer holds for alive. */
+  liveCount = 1;
   /** Our tags, as far as queries are concerned. */
   tags: ReadonlyMap<string, string> = new Map();
   /** Instants at which a vote about our name was lost. */
@@ -63,13 +66,18 @@ export class Parts {
   readonly pushPulls: PushPulls;
   #outputs: Output[] = [];
 
-  constructor(options: SerfOptions = {}) {
+  constructor(
+    options: SerfOptions = {},
+    swim: { keyring?: Keyring; name?: string } = {},
+  ) {
+    const liveCount = () => this.liveCount;
     const config = serfConfig({
       swim: {
         name: SELF,
         advertiseAddr: Uint8Array.of(10, 0, 0, 0),
         advertisePort: 7946,
         logLevel: "DEBUG",
+        ...swim,
       },
       ...options,
     });
@@ -81,7 +89,9 @@ export class Parts {
     this.queries = new Queries({
       core: this.core,
       swim: {
-        liveCount: 1,
+        get liveCount() {
+          return liveCount();
+        },
         sendUserMessage: (to, body) => this.answersSent.push({ to, body }),
       },
       roster: this.roster,

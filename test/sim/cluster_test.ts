@@ -42,6 +42,20 @@ Deno.test("the timer of a node fires at its deadline, follows it, and is cancell
   assert.equal(engineA.inputs.length, 2);
 });
 
+Deno.test("a keyring that is to be saved is kept at once, and the engine goes on", () => {
+  const { cluster, a, b, engineA, engineB } = pair();
+  engineA.onInput = (text) => {
+    if (text.startsWith("saved")) engineA.outputs.push(packet(b, "kept"));
+  };
+  ask(cluster, a, { kind: "saveKeyring", saveId: 7, keys: [] });
+  assert.deepEqual(engineA.inputs, ["start @0", "saved 7 undefined @0"]);
+  cluster.runUntil(10);
+  assert.deepEqual(engineB.inputs, [
+    "start @0",
+    `packet ${a.address} kept @1`,
+  ]);
+});
+
 Deno.test("an engine whose deadline never moves on is caught", () => {
   const { cluster, a, engineA } = pair();
   engineA.onInput = () => {

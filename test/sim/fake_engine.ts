@@ -93,6 +93,12 @@ export class FakeEngine implements SimEngine {
   setTags(): number {
     return ++this.#operations;
   }
+  changeKeys(): number {
+    return ++this.#operations;
+  }
+  keyringSaved(saveId: number, error: string | undefined, nowMs: number): void {
+    this.#note(`saved ${saveId} ${error}`, nowMs);
+  }
   members(): Member[] {
     return [];
   }

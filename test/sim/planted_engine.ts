@@ -207,6 +207,12 @@ class PlantedEngine implements SimEngine {
   setTags(...args: Parameters<SimEngine["setTags"]>): number {
     return this.#engine.setTags(...args);
   }
+  changeKeys(...args: Parameters<SimEngine["changeKeys"]>): number {
+    return this.#engine.changeKeys(...args);
+  }
+  keyringSaved(...args: Parameters<SimEngine["keyringSaved"]>): void {
+    this.#engine.keyringSaved(...args);
+  }
   get state(): SimEngine["state"] {
     return this.#engine.state;
   }
