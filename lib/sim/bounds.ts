@@ -6,6 +6,7 @@
  * forecasts: a healthy cluster is far faster.
  */
 
+import { assert } from "../kit/assert.ts";
 import type { SerfConfig } from "../serf/config.ts";
 import { retransmitLimit } from "../swim/broadcast_queue.ts";
 import { pushPullIntervalMs } from "../swim/push_pull.ts";
@@ -22,6 +23,9 @@ const UNPROBED_INTERVALS_MAX = 30;
 const REPAIR_PUSH_PULLS = 4;
 /** Attempts to reconnect among which one meets the other side. */
 const REPAIR_RECONNECTS = 4;
+
+/** A limit that chance alone breaks this rarely will do. */
+const UNLUCKY_CHANCE = 1e-6;
 
 /** Longest suspicion without any confirmation, ms. */
 export function suspicionMaxMs(config: SerfConfig, nodes: number): number {
@@ -62,4 +66,43 @@ export function repairMs(config: SerfConfig, nodes: number): number {
 /** From the end of all faults until everybody's belief about everybody is true, ms. */
 export function convergenceMs(config: SerfConfig, nodes: number): number {
   return detectionMs(config, nodes) + repairMs(config, nodes);
+}
+
+/**
+ * From the moment at which a failed member can be reached again until somebody
+ * has, by the reconnect loop alone, ms: an exchange of state, and so many
+ * intervals that the chance of no try in all of them is one in a million. Source:
+ * serf `serf.go` (reconnect).
+ *
+ * @param chances for each node, with which chance its next interval brings a try
+ * that helps, in (0, 1]; at least one
+ */
+export function reconnectMs(
+  config: SerfConfig,
+  chances: readonly number[],
+): number {
+  const noTry = chances.reduce((product, chance) => product * (1 - chance), 1);
+  assert(noTry < 1, "somebody tries");
+  const intervals = noTry === 0
+    ? 1
+    : Math.ceil(Math.log(UNLUCKY_CHANCE) / Math.log(noTry));
+  return intervals * config.reconnectIntervalMs +
+    config.swim.profile.streamTimeoutMs;
+}
+
+/**
+ * From the moment at which one node knows something that only exchanges of state
+ * carry until everybody does, ms.
+ *
+ * In each interval every node exchanges with a random other one, both ways. Those
+ * who know become half as many again at the least, until they are half of all;
+ * from then on an ignorant node stays so with a chance of at most
+ * 1/2 * (1 - 1/n)^(n/2), about 0.3, in which it neither asks nor is asked by
+ * somebody who knows. So many intervals make it one in a million for any of them.
+ */
+export function exchangedMs(config: SerfConfig, nodes: number): number {
+  const intervals = Math.ceil(Math.log(nodes) / Math.log(1.5)) +
+    Math.ceil(Math.log(UNLUCKY_CHANCE / nodes) / Math.log(0.3));
+  const { pushPullIntervalMs: intervalMs } = config.swim.profile;
+  return intervals * pushPullIntervalMs(intervalMs, nodes);
 }

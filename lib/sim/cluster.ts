@@ -14,7 +14,13 @@ import { compileExpression } from "../kit/re2.ts";
 import { Random } from "../kit/random.ts";
 import { type SerfConfig, serfConfig } from "../serf/config.ts";
 import { SerfEngine, type SerfSeeds } from "../serf/engine.ts";
-import type { OperationResult, Output, SerfEvent } from "../serf/event.ts";
+import type {
+  OperationResult,
+  Output,
+  QueryEvent,
+  QueryReply,
+  SerfEvent,
+} from "../serf/event.ts";
 import type { SwimConfig } from "../swim/config.ts";
 import { DescriptorPool } from "../swim/member.ts";
 import type { OperationId } from "../swim/output.ts";
@@ -23,7 +29,7 @@ import { type Action, performAction, type Plan } from "./actions.ts";
 import { VirtualClock } from "./clock.ts";
 import { ALL_FAULTS, type FaultCounts, type FaultMask } from "./faults.ts";
 import { deriveSeed, Fingerprint } from "./fingerprint.ts";
-import { type LinkProfile, Network } from "./network.ts";
+import { type LinkProfile, Network, type PathMs } from "./network.ts";
 import { type NodeInput, type SimEvent, SimNode } from "./node.ts";
 import type { EngineFactory, SimEngine } from "./sim_engine.ts";
 import { Streams } from "./streams.ts";
@@ -47,6 +53,16 @@ export interface ClusterOptions {
   readonly keys?: readonly Uint8Array[];
   /** Makes the engines; `SerfEngine` unless told otherwise. */
   readonly makeEngine?: EngineFactory;
+  /** Shortest way between two nodes, ms; see `Network`. */
+  readonly pathMs?: PathMs;
+  /**
+   * What the application on a node answers a query with, at once; `undefined`
+   * for nothing. Absent, nobody answers.
+   */
+  readonly answer?: (
+    node: SimNode,
+    query: QueryEvent,
+  ) => Uint8Array | undefined;
 }
 
 /** What happened to the process of a node. */
@@ -65,6 +81,8 @@ export interface ClusterObserver {
   onEvent?(node: SimNode, event: SerfEvent): void;
   onLog?(node: SimNode, level: LogLevel, text: string): void;
   onDone?(node: SimNode, result: OperationResult): void;
+  /** An ack or an answer reached the node that asked. */
+  onReply?(node: SimNode, operation: OperationId, reply: QueryReply): void;
   /** A node took one input, and everything it asked for was performed. */
   onSettled?(node: SimNode): void;
 }
@@ -106,6 +124,7 @@ export class Cluster {
       seed: deriveSeed(options.seed, 0x4e45_54),
       mask: options.mask ?? ALL_FAULTS,
       ...(options.link === undefined ? {} : { profile: options.link }),
+      ...(options.pathMs === undefined ? {} : { pathMs: options.pathMs }),
     });
     this.#streams = new Streams(
       this.clock,
@@ -205,11 +224,14 @@ export class Cluster {
     this.#stop(node);
   }
 
-  /** Starts a crashed node again with an empty memory. */
-  restart(node: SimNode): void {
+  /** Starts a crashed node again with an empty memory; it joins all others, or those told. */
+  restart(
+    node: SimNode,
+    via: readonly SimNode[] = this.nodes.filter((other) => other !== node),
+  ): void {
     if (node.isUp) return;
     this.network.counts.restart++;
-    this.start(node, this.nodes.filter((other) => other !== node));
+    this.start(node, via);
   }
 
   pause(node: SimNode): void {
@@ -406,10 +428,14 @@ export class Cluster {
         for (const observer of this.observers) {
           observer.onEvent?.(node, output.event);
         }
+        if (output.event.type === "query") this.#answer(node, output.event);
         return;
       case "queryReply":
         fingerprint.addWord(output.operation);
         fingerprint.addText(output.reply.from);
+        for (const observer of this.observers) {
+          observer.onReply?.(node, output.operation, output.reply);
+        }
         return;
       case "saveKeyring":
         this.#savedKeys.set(node, output.keys);
@@ -445,6 +471,23 @@ export class Cluster {
     if (fate.copies === 2) {
       this.clock.at(this.nowMs + fate.secondDelayMs, event);
     }
+  }
+
+  /** Lets the application answer; not at once: the engine is being drained. */
+  #answer(node: SimNode, query: QueryEvent): void {
+    const payload = this.#options.answer?.(node, query);
+    if (payload === undefined) return;
+    const { life } = node;
+    this.clock.at(this.nowMs, {
+      kind: "call",
+      run: () => {
+        if (node.life !== life || !node.isUp) return;
+        this.call(
+          node,
+          (engine, nowMs) => engine.respond(query, payload, nowMs),
+        );
+      },
+    });
   }
 
   #addEvent(event: SerfEvent): void {

@@ -18,7 +18,10 @@ import {
 } from "./faults.ts";
 import { deriveSeed } from "./fingerprint.ts";
 
-/** How the links behave. All of them alike. Chances are in [0, 1]. */
+/**
+ * How the links behave. All of them alike, but for the length of the way where a
+ * network is made with a `PathMs`. Chances are in [0, 1].
+ */
 export interface LinkProfile {
   /** Shortest time on the way, ms. */
   readonly latencyMs: number;
@@ -39,6 +42,12 @@ export interface LinkProfile {
   /** Streams arrive in pieces of 1 to this many bytes; 0 for whole writes. */
   readonly chunkBytesMax: number;
 }
+
+/**
+ * Shortest time on the way between two nodes, ms, where that differs from pair
+ * to pair. It must depend on nothing but the pair, and be the same both ways.
+ */
+export type PathMs = (from: number, to: number) => number;
 
 /** A good local network without faults. */
 export const LAN_LINK: LinkProfile = {
@@ -75,6 +84,7 @@ export class Network {
   readonly #seed: number;
   readonly #profile: LinkProfile;
   readonly #mask: FaultMask;
+  readonly #pathMs: PathMs;
   readonly #packetRandoms: Random[] = [];
   readonly #streamRandoms: Random[] = [];
   #groups: readonly number[] | undefined;
@@ -91,9 +101,13 @@ export class Network {
     readonly seed: number;
     readonly profile?: Partial<LinkProfile>;
     readonly mask?: FaultMask;
+    /** Replaces the latency of the profile. */
+    readonly pathMs?: PathMs;
   }) {
     this.#seed = options.seed;
     this.#profile = { ...LAN_LINK, ...options.profile };
+    const { latencyMs } = this.#profile;
+    this.#pathMs = options.pathMs ?? (() => latencyMs);
     this.#mask = options.mask ?? ALL_FAULTS;
     this.setNoise(true);
   }
@@ -157,8 +171,7 @@ export class Network {
 
   /** Decides about one packet. The answer is overwritten by the next call. */
   packetFate(from: number, to: number): Fate {
-    const { latencyMs, jitterMs, tailChance, tailMs, reorderMs } =
-      this.#profile;
+    const { jitterMs, tailChance, tailMs, reorderMs } = this.#profile;
     const random = this.#packetRandoms[from] as Random;
     const isLost = random.chance(this.#loss);
     const isDoubled = random.chance(this.#duplication);
@@ -184,7 +197,7 @@ export class Network {
       fate.copies = 0;
       return fate;
     }
-    let delayMs = latencyMs + jitter * jitterMs;
+    let delayMs = this.#pathMs(from, to) + jitter * jitterMs;
     if (tail < tailChance) delayMs += tail / tailChance * tailMs;
     if (isHeldBack) {
       counts.reordering++;
@@ -209,7 +222,7 @@ export class Network {
    * @returns `undefined` when it never arrives
    */
   streamDelayMs(from: number, to: number): number | undefined {
-    const { latencyMs, jitterMs, tailChance, tailMs } = this.#profile;
+    const { jitterMs, tailChance, tailMs } = this.#profile;
     const random = this.#streamRandoms[from] as Random;
     const jitter = random.fraction();
     const tail = random.fraction();
@@ -223,7 +236,7 @@ export class Network {
       this.counts.oneWay++;
       return undefined;
     }
-    let delayMs = latencyMs + jitter * jitterMs;
+    let delayMs = this.#pathMs(from, to) + jitter * jitterMs;
     if (tail < tailChance) delayMs += tail / tailChance * tailMs;
     let waitMs = RETRANSMIT_MS;
     let chance = this.#loss;

@@ -6,9 +6,15 @@
  * that carry a planted mistake.
  */
 
+import type { Coordinate } from "../coordinate/coordinate.ts";
 import type { SerfConfig } from "../serf/config.ts";
-import type { JoinTarget, KeyRequestParams, SwimView } from "../serf/engine.ts";
-import type { Output } from "../serf/event.ts";
+import type {
+  JoinTarget,
+  KeyRequestParams,
+  QueryParams,
+  SwimView,
+} from "../serf/engine.ts";
+import type { Output, QueryEvent } from "../serf/event.ts";
 import type { Member } from "../serf/member.ts";
 import type { EngineSeeds } from "../swim/core.ts";
 import type { OperationId, StreamId } from "../swim/output.ts";
@@ -42,6 +48,8 @@ export interface SimEngine {
     options: { readonly coalesce: boolean },
     nowMs: number,
   ): void;
+  query(params: QueryParams, nowMs: number): OperationId;
+  respond(query: QueryEvent, payload: Uint8Array, nowMs: number): void;
   setTags(tags: ReadonlyMap<string, string>, nowMs: number): OperationId;
   changeKeys(params: KeyRequestParams, nowMs: number): OperationId;
   keyringSaved(saveId: number, error: string | undefined, nowMs: number): void;
@@ -49,6 +57,7 @@ export interface SimEngine {
   readonly state: "alive" | "leaving" | "left" | "shutdown";
   members(): Member[];
   localMember(): Member;
+  coordinate(name: string): Coordinate | undefined;
   stats(): Map<string, string>;
   readonly swim: Pick<SwimView, "member" | "members" | "queueDepth">;
 }

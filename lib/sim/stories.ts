@@ -5,7 +5,9 @@
  *   nodes, is cut in half and grows together again.
  * - `lossStory`: a middle-sized cluster on a bad network, where nobody dies.
  * - `faultStory`: a small cluster, everything that can go wrong, then calm.
- * - `keyRotationStory`, in `key_rotation.ts`: an encrypted cluster changes its key.
+ *
+ * Those about the Serf layer have files of their own: `query_story.ts`,
+ * `day_story.ts`, `partition_story.ts`, `key_rotation.ts`.
  */
 
 import { wrongLists } from "./agreement.ts";
@@ -72,7 +74,9 @@ export class Stage {
   readonly #onChapter: (chapter: Chapter) => void;
 
   constructor(
-    options: StoryOptions & Pick<ClusterOptions, "keys" | "link">,
+    options:
+      & StoryOptions
+      & Pick<ClusterOptions, "answer" | "keys" | "link" | "mask" | "pathMs">,
   ) {
     const { nodes, onChapter = () => {}, ...rest } = options;
     const cluster = new Cluster(rest);
@@ -85,10 +89,10 @@ export class Stage {
   }
 
   /** Starts all nodes, until everybody knows everybody. */
-  playStart(): Chapter {
+  playStart(startEveryMs = START_EVERY_MS): Chapter {
     const { cluster, views } = this;
     const count = cluster.nodes.length;
-    const overMs = count * START_EVERY_MS;
+    const overMs = count * startEveryMs;
     cluster.schedule(startPlan(count, { overMs }));
     const config = cluster.configOf(cluster.node(0));
     return this.play(

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import {
   convergenceMs,
   detectionMs,
+  exchangedMs,
+  reconnectMs,
   repairMs,
   spreadMs,
   suspicionMaxMs,
@@ -35,6 +37,7 @@ Deno.test("every bound grows with the cluster", () => {
       detectionMs,
       repairMs,
       convergenceMs,
+      exchangedMs,
     ]
   ) {
     let lastMs = 0;
@@ -48,4 +51,18 @@ Deno.test("every bound grows with the cluster", () => {
 
 Deno.test("convergenceMs() leaves time for a detection and for a repair", () => {
   assert.equal(convergenceMs(LAN, 8), detectionMs(LAN, 8) + repairMs(LAN, 8));
+});
+
+Deno.test("reconnectMs() waits until no try at all is one chance in a million", () => {
+  const streamMs = 10_000;
+  assert.equal(reconnectMs(LAN, [0.1, 1]), 30_000 + streamMs);
+  // 0.5^20 is just below a millionth, and so is 0.25^10.
+  assert.equal(reconnectMs(LAN, [0.5]), 20 * 30_000 + streamMs);
+  assert.equal(reconnectMs(LAN, [0.5, 0.5]), 10 * 30_000 + streamMs);
+  assert.throws(() => reconnectMs(LAN, []), /somebody tries/);
+});
+
+Deno.test("exchangedMs() leaves time to become half, and for the other half to ask", () => {
+  // 1.5^8 > 20, and 20 * 0.3^14 is just below a millionth.
+  assert.equal(exchangedMs(LAN, 20), (8 + 14) * 30_000);
 });

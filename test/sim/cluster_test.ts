@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { utf8Bytes } from "../../lib/kit/bytes.ts";
+import { EMPTY_BYTES, utf8Bytes } from "../../lib/kit/bytes.ts";
+import type { QueryEvent } from "../../lib/serf/event.ts";
 import { ask, engineOf, packet, pair } from "./pair.ts";
 
 Deno.test("a packet arrives after its latency, with the sender's address", () => {
@@ -94,4 +95,53 @@ Deno.test("the fingerprint is a function of the seed and of what nodes ask for",
   assert.equal(run(1, "x"), run(1, "x"));
   assert.notEqual(run(1, "x"), run(2, "x"));
   assert.notEqual(run(1, "x"), run(1, "y"));
+});
+
+function queryEvent(name: string): QueryEvent {
+  return {
+    type: "query",
+    ltime: 1n,
+    id: 1,
+    name,
+    payload: EMPTY_BYTES,
+    sourceNode: "b",
+    sourceAddr: Uint8Array.of(10, 0, 0, 2),
+    sourcePort: 7_946,
+    relayFactor: 0,
+    deadlineMs: 1_000,
+  };
+}
+
+Deno.test("the application of a node answers its queries at once, if it has an answer", () => {
+  const { cluster, a, b, engineA, engineB } = pair({
+    answer: (node, query) =>
+      query.name === "load" ? utf8Bytes(`${node.name} 3`) : undefined,
+  });
+  cluster.runUntil(5);
+  for (const node of [a, b]) {
+    for (const name of ["load", "other"]) {
+      ask(cluster, node, { kind: "event", event: queryEvent(name) });
+    }
+  }
+  // Answers are the business of one life.
+  cluster.crash(b);
+  cluster.runUntil(10);
+  assert.deepEqual(engineA.inputs, ["start @0", "respond a 3 @5"]);
+  assert.deepEqual(engineB.inputs, ["start @0"]);
+});
+
+Deno.test("observers are told what comes back to a query", () => {
+  const { cluster, a } = pair();
+  const replies: string[] = [];
+  cluster.observers.push({
+    onReply: (node, operation, { kind, from }) => {
+      replies.push(`${node.name} ${operation} ${kind} ${from}`);
+    },
+  });
+  ask(
+    cluster,
+    a,
+    { kind: "queryReply", operation: 7, reply: { kind: "ack", from: "b" } },
+  );
+  assert.deepEqual(replies, ["a 7 ack b"]);
 });

@@ -5,7 +5,7 @@
 
 import { EMPTY_BYTES, utf8Text } from "../../lib/kit/bytes.ts";
 import type { SerfConfig } from "../../lib/serf/config.ts";
-import type { Output } from "../../lib/serf/event.ts";
+import type { Output, QueryEvent } from "../../lib/serf/event.ts";
 import type { Member } from "../../lib/serf/member.ts";
 import type { SimEngine } from "../../lib/sim/sim_engine.ts";
 
@@ -90,6 +90,12 @@ export class FakeEngine implements SimEngine {
       },
     });
   }
+  query(): number {
+    return ++this.#operations;
+  }
+  respond(_query: QueryEvent, payload: Uint8Array, nowMs: number): void {
+    this.#note(`respond ${utf8Text(payload)}`, nowMs);
+  }
   setTags(): number {
     return ++this.#operations;
   }
@@ -104,6 +110,9 @@ export class FakeEngine implements SimEngine {
   }
   localMember(): Member {
     throw new Error("not needed");
+  }
+  coordinate(): undefined {
+    return undefined;
   }
   stats(): Map<string, string> {
     return new Map();

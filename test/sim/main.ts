@@ -7,6 +7,9 @@
  *     deno task sim --seed 15 --nodes 6 --without pause,loss
  *     deno task sim --nodes 200              a cluster grows, loses nodes, is cut and heals
  *     deno task sim --nodes 100 --loss 20 --minutes 10
+ *     deno task sim --story queries          queries without and with relays on a bad network
+ *     deno task sim --story day              50 hours: reaping, reconnecting, forgetting
+ *     deno task sim --story partition        a cut of two hours heals by itself
  *
  * Exits with 1 when a rule was broken.
  */
@@ -22,12 +25,20 @@ import {
   noFaultCounts,
 } from "../../lib/sim/faults.ts";
 import type { Violation } from "../../lib/sim/checkers.ts";
+import { DAY_NODES, dayStory } from "../../lib/sim/day_story.ts";
+import { partitionStory } from "../../lib/sim/partition_story.ts";
+import {
+  missChance,
+  queryStory,
+  type QueryTally,
+} from "../../lib/sim/query_story.ts";
 import {
   type Chapter,
   faultStory,
   growthStory,
   lossStory,
   nodesOfSeed,
+  type StoryReport,
 } from "../../lib/sim/stories.ts";
 
 const HELP = `Usage: deno task sim [options]
@@ -37,6 +48,8 @@ const HELP = `Usage: deno task sim [options]
   --nodes N         nodes; more than 16 tell another story (3 to 8 by seed)
   --minutes M       virtual minutes with faults or loss (2, or 10 with --loss)
   --loss P          percent of packets lost, all the time
+  --story NAME      another story: queries (1000 nodes, 10 % loss), day (10 nodes),
+                    or partition (20 nodes); --seed, --nodes and --loss as fits
   --without A,B     fault classes switched off: ${FAULT_CLASSES.join(", ")}
   --help            this text`;
 
@@ -51,7 +64,11 @@ interface SimArgs {
   /** Share of packets lost, 0 to 1. */
   readonly loss: number | undefined;
   readonly mask: FaultMask;
+  readonly story: StoryName | undefined;
 }
+
+const STORIES = ["queries", "day", "partition"] as const;
+type StoryName = typeof STORIES[number];
 
 /** @throws {SyntaxError} when an option makes no sense */
 function readArgs(args: string[]): SimArgs | undefined {
@@ -65,6 +82,7 @@ function readArgs(args: string[]): SimArgs | undefined {
       minutes: text,
       loss: text,
       without: text,
+      story: text,
       help: { type: "boolean" },
     },
   });
@@ -78,6 +96,7 @@ function readArgs(args: string[]): SimArgs | undefined {
     minutes: readNumber("minutes", values.minutes),
     loss: loss === undefined ? undefined : loss / 100,
     mask: readMask(values.without),
+    story: readStory(values.story),
   };
 }
 
@@ -101,6 +120,15 @@ function readMask(without: string | undefined): FaultMask {
     }
   }
   return mask;
+}
+
+function readStory(text: string | undefined): StoryName | undefined {
+  if (text === undefined) return undefined;
+  const story = STORIES.find((name) => name === text);
+  if (story === undefined) {
+    throw new SyntaxError(`No story "${text}", only ${STORIES.join(", ")}`);
+  }
+  return story;
 }
 
 // --- Stories ------------------------------------------------------------------
@@ -141,8 +169,17 @@ function runSweep(args: SimArgs): boolean {
 }
 
 /** @returns whether no rule was broken */
-function runStory(args: SimArgs, nodes: number): boolean {
-  const { seed, loss, minutes = 10 } = args;
+function runStory(
+  seed: number,
+  nodes: number,
+  tell: (
+    options: {
+      seed: number;
+      nodes: number;
+      onChapter: (chapter: Chapter) => void;
+    },
+  ) => StoryReport,
+): boolean {
   const startedMs = performance.now();
   let chapterMs = startedMs;
   const onChapter = (chapter: Chapter) => {
@@ -150,9 +187,7 @@ function runStory(args: SimArgs, nodes: number): boolean {
     chapterMs = performance.now();
   };
   printChapterHead();
-  const report = loss === undefined
-    ? growthStory({ seed, nodes, onChapter })
-    : lossStory({ seed, nodes, loss, minutes, onChapter });
+  const report = tell({ seed, nodes, onChapter });
   printFaults(report.faults);
   console.log(
     `\nseed ${seed}, ${nodes} nodes, hash ${report.hash}: ` +
@@ -161,6 +196,64 @@ function runStory(args: SimArgs, nodes: number): boolean {
   );
   printViolations(report.violations);
   return report.violations.length === 0;
+}
+
+/** @returns whether no rule was broken */
+function runClusterStory(args: SimArgs, nodes: number): boolean {
+  const { seed, loss, minutes = 10 } = args;
+  return runStory(
+    seed,
+    nodes,
+    (options) =>
+      loss === undefined
+        ? growthStory(options)
+        : lossStory({ ...options, loss, minutes }),
+  );
+}
+
+/** @returns whether no rule was broken */
+function runNamedStory(args: SimArgs, story: StoryName): boolean {
+  const { seed } = args;
+  switch (story) {
+    case "queries": {
+      const { nodes = 1_000, loss = 0.1 } = args;
+      return runStory(seed, nodes, (options) => {
+        const relayFactors = [0, 3];
+        const report = queryStory({
+          ...options,
+          loss,
+          relayFactors,
+          queries: 4,
+        });
+        for (const tally of report.tallies) printTally(tally, loss);
+        return report;
+      });
+    }
+    case "day":
+      return runStory(seed, DAY_NODES, ({ nodes: _, ...options }) => {
+        const report = dayStory(options);
+        for (const { subject, made, expected } of report.tries) {
+          console.log(
+            `${subject}: ${made} tries, expected ${expected.toFixed(0)}`,
+          );
+        }
+        return report;
+      });
+    case "partition": {
+      const { nodes = 20 } = args;
+      const sides = [nodes >> 1, Math.max(1, Math.round(nodes * 0.15))];
+      return sides.map((minority) => {
+        console.log(
+          `\n${minority} of ${nodes} nodes are cut off for two hours`,
+        );
+        return runStory(
+          seed,
+          nodes,
+          (options) => partitionStory({ ...options, minority, hours: 2 }),
+        );
+      }).every((isGood) => isGood);
+    }
+  }
 }
 
 // --- Printing -----------------------------------------------------------------
@@ -188,6 +281,18 @@ function printChapter(chapter: Chapter, realMs: number): void {
   );
 }
 
+function printTally(tally: QueryTally, loss: number): void {
+  const { relayFactor, asked, received, acks, answers } = tally;
+  const share = (count: number, of: number) =>
+    `${(100 * count / of).toFixed(2)} %`;
+  console.log(
+    `${relayFactor} relays: ${share(received, asked)} got the query, ` +
+      `of these ${share(acks, received)} of the acks and ` +
+      `${share(answers, received)} of the answers arrived, ` +
+      `expected ${share(1 - missChance(loss, relayFactor), 1)}`,
+  );
+}
+
 function printFaults(faults: Readonly<FaultCounts>): void {
   console.log("\nfaults that happened");
   for (const fault of FAULT_CLASSES) {
@@ -205,6 +310,14 @@ function seconds(ms: number | undefined): string {
   return ms === undefined ? "never" : `${(ms / 1_000).toFixed(1)} s`;
 }
 
+/** @returns whether no rule was broken */
+function run(args: SimArgs): boolean {
+  const { nodes, loss, story } = args;
+  if (story !== undefined) return runNamedStory(args, story);
+  const isLarge = loss !== undefined || (nodes ?? 0) > SMALL_CLUSTER;
+  return isLarge ? runClusterStory(args, nodes ?? 100) : runSweep(args);
+}
+
 /** @returns the exit code */
 function main(): number {
   let args: SimArgs | undefined;
@@ -218,10 +331,7 @@ function main(): number {
     console.log(HELP);
     return 0;
   }
-  const { nodes, loss } = args;
-  const isStory = loss !== undefined || (nodes ?? 0) > SMALL_CLUSTER;
-  const isGood = isStory ? runStory(args, nodes ?? 100) : runSweep(args);
-  return isGood ? 0 : 1;
+  return run(args) ? 0 : 1;
 }
 
 if (import.meta.main) Deno.exit(main());

@@ -119,3 +119,14 @@ Deno.test("chunkBytes() splits only when told to, into pieces of at least one by
     assert.ok(bytes >= 1 && bytes <= 7);
   }
 });
+
+Deno.test("a Network made with ways of their own takes packets and streams over those", () => {
+  const profile = { jitterMs: 0, tailChance: 0 };
+  const pathMs = (from: number, to: number) => 10 * Math.abs(from - to);
+  const made = new Network({ seed: 7, profile, pathMs });
+  for (let i = 0; i < 4; i++) made.addNode();
+  assert.equal(made.packetFate(0, 3).delayMs, 30);
+  assert.equal(made.packetFate(3, 0).delayMs, 30);
+  assert.equal(made.packetFate(1, 2).delayMs, 10);
+  assert.equal(made.streamDelayMs(0, 2), 20);
+});

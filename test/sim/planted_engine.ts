@@ -201,6 +201,15 @@ class PlantedEngine implements SimEngine {
   forceLeave(...args: Parameters<SimEngine["forceLeave"]>): number {
     return this.#engine.forceLeave(...args);
   }
+  query(...args: Parameters<SimEngine["query"]>): number {
+    return this.#engine.query(...args);
+  }
+  respond(...args: Parameters<SimEngine["respond"]>): void {
+    this.#engine.respond(...args);
+  }
+  coordinate(name: string): ReturnType<SimEngine["coordinate"]> {
+    return this.#engine.coordinate(name);
+  }
   userEvent(...args: Parameters<SimEngine["userEvent"]>): void {
     this.#engine.userEvent(...args);
   }
