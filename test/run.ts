@@ -1,10 +1,11 @@
 /**
  * The test command: `deno task test [PATH ...] [FLAG ...]`.
  *
- * Runs everything under `test/`, or the files and folders that are named, in two
- * phases: first what needs no other process, several files at a time; then whole
- * programs, one file after another, because failure detectors do not like a
- * machine that is busy with something else. Flags (such
+ * Runs everything under `test/` and the examples in the documentation of `lib/`
+ * and the README, or those in the files and folders that are named, in three
+ * phases: first what needs no other process, several files at a time; then the
+ * examples; then whole programs, one file after another, because failure detectors
+ * do not like a machine that is busy with something else. Flags (such
  * as `--filter=NAME`, the value behind an equals sign) are handed on to `deno test`.
  *
  * Prints a line for each test with its time, and as the last line of all
@@ -14,6 +15,8 @@
 
 /** Tests that start agents as processes of their own. */
 const PROGRAM_FOLDERS = ["test/demo", "test/e2e"];
+/** Where examples are looked for. */
+const DOCUMENTED = ["lib", "README.md"];
 const ROOT = new URL("..", import.meta.url);
 
 /** One call of `deno test`. */
@@ -35,11 +38,13 @@ interface Counts {
 function phasesOf(args: readonly string[]): Phase[] {
   const flags = args.filter((arg) => arg.startsWith("-"));
   const given = args.filter((arg) => !arg.startsWith("-"));
-  const paths = given.length === 0 ? ["test"] : given;
+  const paths = given.length === 0 ? ["test", ...DOCUMENTED] : given;
+  const isDocumented = (path: string) =>
+    DOCUMENTED.some((place) => isWithin(path, place));
   const isProgram = (path: string) =>
     PROGRAM_FOLDERS.some((folder) => isWithin(path, folder));
   const programs = paths.filter(isProgram);
-  const units = paths.filter((path) => !isProgram(path));
+  const units = paths.filter((path) => !isProgram(path) && !isDocumented(path));
   const inside = PROGRAM_FOLDERS.filter((folder) =>
     units.some((path) => isWithin(folder, path))
   );
@@ -47,6 +52,10 @@ function phasesOf(args: readonly string[]): Phase[] {
     title: "Units, simulation and fuzzing",
     paths: units,
     flags: ["--parallel", `--ignore=${PROGRAM_FOLDERS.join()}`, ...flags],
+  }, {
+    title: "Examples",
+    paths: paths.filter(isDocumented).flatMap(filesWithExamples),
+    flags: ["--parallel", "--doc", ...flags],
   }, {
     title: "Whole programs",
     paths: [...programs, ...inside],
@@ -62,7 +71,60 @@ function isWithin(path: string, folder: string): boolean {
   return inner === outer || inner.startsWith(`${outer}/`);
 }
 
+/** The files at or below `path` that have examples; one that is not there, too. */
+function filesWithExamples(path: string): string[] {
+  let isDirectory: boolean;
+  try {
+    isDirectory = Deno.statSync(new URL(path, ROOT)).isDirectory;
+  } catch {
+    return [path];
+  }
+  if (isDirectory) {
+    return [...Deno.readDirSync(new URL(path, ROOT))]
+      .map(({ name }) => `${path.replace(/\/+$/, "")}/${name}`).sort()
+      .flatMap(filesWithExamples);
+  }
+  const text = Deno.readTextFileSync(new URL(path, ROOT));
+  return /^(?: *\* )?```ts$/m.test(text) ? [path] : [];
+}
+
+/**
+ * Writes the configuration for examples and returns its path. Deno adds an import
+ * of the whole documented file to each, which would count as unused.
+ */
+function exampleConfig(): string {
+  const read = Deno.readTextFileSync(new URL("deno.json", ROOT));
+  const { unstable, nodeModulesDir, compilerOptions, imports, name, exports } =
+    JSON.parse(read);
+  const entries = Object.entries<string>(exports).map(([entry, file]) => [
+    name + entry.slice(1),
+    new URL(file, ROOT).href,
+  ]);
+  const path = Deno.makeTempFileSync({ suffix: ".json" });
+  Deno.writeTextFileSync(
+    path,
+    JSON.stringify({
+      unstable,
+      nodeModulesDir,
+      compilerOptions: { ...compilerOptions, noUnusedLocals: false },
+      imports: { ...imports, ...Object.fromEntries(entries) },
+    }),
+  );
+  return path;
+}
+
 async function runPhase(phase: Phase): Promise<Counts> {
+  if (!phase.flags.includes("--doc")) return await runTests(phase);
+  const config = exampleConfig();
+  try {
+    const flags = [`--config=${config}`, "--no-lock", ...phase.flags];
+    return await runTests({ ...phase, flags });
+  } finally {
+    Deno.removeSync(config);
+  }
+}
+
+async function runTests(phase: Phase): Promise<Counts> {
   console.log(`\n=== ${phase.title}: ${phase.paths.join(" ")}`);
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--permit-no-files", ...phase.flags, ...phase.paths],

@@ -5,8 +5,10 @@
  * (standard output, the monitor ring, syslog) is decided far above.
  */
 
+/** All levels, the most talkative first. */
 export const LOG_LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERR"] as const;
 
+/** Importance of a log line. */
 export type LogLevel = typeof LOG_LEVELS[number];
 
 /** Place of a level, 0 for the most talkative. */

@@ -21,7 +21,6 @@
 import { defined, unreachable } from "../kit/assert.ts";
 import { type HostPort, parseIp } from "../kit/address.ts";
 import type { Coordinate } from "../coordinate/coordinate.ts";
-import type { LogLevel } from "../kit/log.ts";
 import { serfConfig } from "../serf/config.ts";
 import {
   type KeyRequestParams,
@@ -34,15 +33,20 @@ import type {
   OperationResult,
   Output,
   QueryEvent,
-  QueryReply,
   SerfEvent,
 } from "../serf/event.ts";
-import { joinErrorText } from "../serf/join.ts";
 import type { Member } from "../serf/member.ts";
 import type { OperationId } from "../swim/output.ts";
 import { advertisedAddress } from "./advertise.ts";
 import { bindSockets, type SocketPair } from "./bind.ts";
 import { monotonicMs } from "./clock.ts";
+import {
+  type DriverOptions,
+  type GivenSwim,
+  JoinError,
+  KeyError,
+  type QueryListener,
+} from "./driver_options.ts";
 import { nonceSource, seededRandom } from "./entropy.ts";
 import { isPublicIp } from "./interfaces.ts";
 import { type ResolvedTarget, resolveJoinAddress } from "./resolve.ts";
@@ -50,59 +54,13 @@ import { systemErrorText } from "./system_error.ts";
 import { StreamTable } from "./tcp.ts";
 import { TroubleLog } from "./trouble_log.ts";
 
-type GivenSerf = Parameters<typeof serfConfig>[0];
-type GivenSwim = GivenSerf["swim"];
-type AddressKey = "advertiseAddr" | "advertisePort" | "bindPort";
-
-/** Settings of an engine without its addresses, which the sockets decide. */
-export type DriverConfig = Omit<GivenSerf, "swim"> & {
-  readonly swim: Omit<GivenSwim, AddressKey>;
-};
-
-export interface DriverOptions {
-  /** IP address and port to bind to; port 0 for one of the system's choice. */
-  readonly bind: HostPort;
-  /** What to tell others instead, an IP address; port 0 for the bound one. */
-  readonly advertise?: HostPort;
-  readonly config: DriverConfig;
-  /** Called in the order of the engine's events. */
-  onEvent(event: SerfEvent): void;
-  /** `text` begins with its component: `memberlist: ...`, `serf: ...`. */
-  onLog(level: LogLevel, text: string): void;
-  /** The cluster gave our name to another node, and we have shut down. */
-  onNameLost?(): void;
-  /**
-   * Keeps the keys of `config.swim.keyring` after each change, the primary first.
-   * One call at a time, in the order of the changes. Without it, changes last as
-   * long as the node.
-   *
-   * @throws {Error} whose message the asker of the change is told
-   */
-  saveKeyring?(keys: readonly Uint8Array[]): Promise<void>;
-}
-
-/** Who hears what comes back to a query. */
-export interface QueryListener {
-  onReply(reply: QueryReply): void;
-  /** Called once, and last. */
-  onDone(): void;
-}
-
-/** No address could be joined. The message is Go's list of what went wrong. */
-export class JoinError extends Error {
-  override name = "JoinError";
-  constructor(readonly errors: readonly string[]) {
-    super(joinErrorText(errors));
-  }
-}
-
-/** A key request failed, entirely or at some members. */
-export class KeyError extends Error {
-  override name = "KeyError";
-  constructor(message: string, readonly report: KeyReport) {
-    super(message);
-  }
-}
+export {
+  type DriverConfig,
+  type DriverOptions,
+  JoinError,
+  KeyError,
+  type QueryListener,
+} from "./driver_options.ts";
 
 /** Accepted streams held at one time; more are closed at once. */
 const INBOUND_STREAMS_MAX = 256;
@@ -127,6 +85,7 @@ export class NodeDriver {
   readonly #troubles: TroubleLog;
   /** Settles when the last save that was asked for is done. */
   #saves: Promise<void> = Promise.resolve();
+  readonly #ended: Promise<unknown>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAtMs = Infinity;
   #isPerforming = false;
@@ -182,8 +141,10 @@ export class NodeDriver {
         "memberlist: Binding to public address without encryption!",
       );
     }
-    this.#sockets.udp.receive();
-    this.#streams.accept(this.#sockets.listener);
+    this.#ended = Promise.all([
+      this.#sockets.udp.receive(),
+      this.#streams.accept(this.#sockets.listener),
+    ]);
     this.#engine.start(monotonicMs());
     this.#pump();
   }
@@ -195,16 +156,19 @@ export class NodeDriver {
    *
    * @param addresses as people write them; see `resolve.ts`
    * @param options.replay whether old user events are wanted
+   * @param options.defaultPort stands in for a port that is not given; the bound
+   * one unless told otherwise
    * @returns how many addresses were contacted; 0 only for an empty list
    * @throws {JoinError} when none could be contacted
    * @throws {StateError} after a leave
    */
   async join(
     addresses: readonly string[],
-    options: { readonly replay: boolean },
+    options: { readonly replay: boolean; readonly defaultPort?: number },
   ): Promise<number> {
+    const { defaultPort = this.bound.port } = options;
     const resolved = await Promise.all(
-      addresses.map((text) => this.#resolve(text)),
+      addresses.map((text) => this.#resolve(text, defaultPort)),
     );
     const targets = resolved.flatMap((entry) => entry.targets);
     const { contacted = 0, errors = [], error } = await this.#request((nowMs) =>
@@ -311,8 +275,15 @@ export class NodeDriver {
   /**
    * Stops at once, without telling the cluster; requests under way fail.
    * Harmless when repeated.
+   *
+   * @returns settles when the sockets are free again
    */
-  shutdown(): void {
+  async shutdown(): Promise<void> {
+    this.#stop();
+    await this.#ended;
+  }
+
+  #stop(): void {
     if (this.#isShutdown) return;
     this.#engine.shutdown(monotonicMs());
     this.#pump();
@@ -326,6 +297,10 @@ export class NodeDriver {
   /** Everybody known, by name. */
   members(): readonly Member[] {
     return this.#engine.members();
+  }
+
+  member(name: string): Member | undefined {
+    return this.#engine.member(name);
   }
 
   localMember(): Member {
@@ -411,9 +386,10 @@ export class NodeDriver {
 
   async #resolve(
     text: string,
+    defaultPort: number,
   ): Promise<{ targets: ResolvedTarget[]; error?: string }> {
     try {
-      return { targets: await resolveJoinAddress(text, this.bound.port) };
+      return { targets: await resolveJoinAddress(text, defaultPort) };
     } catch (error) {
       const why = `Failed to resolve ${text}: ${(error as Error).message}`;
       this.#options.onLog("WARN", `memberlist: ${why}`);
@@ -460,7 +436,7 @@ export class NodeDriver {
         this.#saves = this.#saves.then(() => this.#saveKeyring(output));
         return;
       case "stopped":
-        this.shutdown();
+        this.#stop();
         this.#options.onNameLost?.();
         return;
       case "done":

@@ -1,15 +1,8 @@
 /**
  * A client of an agent's RPC port.
  *
- *     const client = await RpcClient.connect({ address: "127.0.0.1:7373" });
- *     const members = await client.members();
- *     client.close();
- *
- * What the agent refuses becomes an `Error` with the agent's text; a connection
- * that ends makes everything pending fail with `client closed`, as in Go's
- * client. There is no limit on waiting for an answer: a leave takes its time.
- *
- * The protocol itself is in `lib/rpc/client_session.ts`.
+ * What it may load is little, since every command of `serf` waits for it. The
+ * protocol itself is in `lib/rpc/client_session.ts`.
  */
 
 import {
@@ -27,6 +20,7 @@ import {
   encodeStop,
   encodeStream,
   readCoordinateBody,
+  readEventRecord,
   readJoinBody,
   readKeysBody,
   readLogBody,
@@ -50,16 +44,27 @@ import {
 import type { QueryReply } from "../serf/event.ts";
 import type { MsgpackValue } from "../wire/msgpack_value.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
-import { dialRpc, resolveDial, type RpcConn } from "./rpc_endpoint.ts";
+import {
+  EVENTS_WAITING_MAX,
+  type EventStreamOptions,
+  type Payload,
+  payloadBytes,
+  type QueryResult,
+  queryResult,
+  type ReceivedReply,
+  receivedReply,
+} from "./received.ts";
+import { dialRpc, type RpcConn } from "./rpc_endpoint.ts";
+import { type RpcEvent, rpcEvent } from "./rpc_event.ts";
+import { Subscription } from "./subscription.ts";
 
-/** Longest wait for a connection, ms. */
-const CONNECT_TIMEOUT_MS = 10_000;
 /** Bytes asked for by one read. */
 const READ_BYTES = 65_536;
 
 /** What a request fails with when the connection ends. */
 const CLIENT_CLOSED = "client closed";
 
+/** Which agent to talk to. */
 export interface RpcClientOptions {
   /** `host:port`, `[v6]:port` or `unix:///path`; default the agent's own default. */
   readonly address?: string;
@@ -91,6 +96,36 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** A query as a client asks it; only the name is needed. See `RpcQuery`. */
+export type RpcQueryOptions =
+  & Omit<RpcQueryRequest, "payload">
+  & { readonly payload?: Payload | undefined };
+
+/**
+ * A connection to a running agent, ours or HashiCorp's.
+ *
+ * What the agent refuses becomes an `Error` with the agent's text, and the
+ * connection goes on. A connection that ends makes everything pending, and every
+ * request after that, fail with `client closed`; see `closed`. The agent serves
+ * one request of a connection after the other. There is no limit on waiting for
+ * an answer: a leave takes its time. `using` closes it at the end of a block.
+ *
+ * ```ts
+ * import { RpcClient } from "@serf/serf";
+ *
+ * async function announce(version: string): Promise<void> {
+ *   using client = await RpcClient.connect({ address: "127.0.0.1:7373" });
+ *   for (const { name } of await client.members({ status: "alive" })) {
+ *     console.info(`${name} will hear of it`);
+ *   }
+ *   const events = await client.events("user:deploy,member-failed");
+ *   await client.event({ name: "deploy", payload: version });
+ *   for await (const event of events) {
+ *     if (event.type === "user" && event.text === version) break;
+ *   }
+ * }
+ * ```
+ */
 export class RpcClient {
   readonly #conn: RpcConn;
   readonly #session = new ClientSession();
@@ -105,17 +140,26 @@ export class RpcClient {
   }
 
   /**
-   * Connects, and introduces itself.
+   * Connects, and introduces itself. A connection that is not there within 10 s
+   * counts as failed.
    *
+   * ```ts
+   * import { RpcClient } from "@serf/serf";
+   * import assert from "node:assert/strict";
+   *
+   * // Nobody listens on port 1.
+   * await assert.rejects(RpcClient.connect({ address: "127.0.0.1:1" }), {
+   *   message: "dial tcp 127.0.0.1:1: connect: connection refused",
+   * });
+   * ```
+   *
+   * @throws {SyntaxError} when the address cannot be read or its host is not known
    * @throws {Error} saying why not: `dial tcp 127.0.0.1:7373: connect:
    * connection refused`, `Invalid authentication token`
    */
   static async connect(options: RpcClientOptions = {}): Promise<RpcClient> {
     const client = new RpcClient(
-      await dialRpc(
-        await resolveDial(options.address ?? RPC_ADDRESS_DEFAULT),
-        CONNECT_TIMEOUT_MS,
-      ),
+      await dialRpc(options.address ?? RPC_ADDRESS_DEFAULT),
     );
     try {
       await client.#request("handshake", "none", encodeHandshake());
@@ -130,12 +174,17 @@ export class RpcClient {
     return client;
   }
 
-  /** Settles when the connection has ended, from either side. */
+  /** Fulfilled when the connection has ended, from either side; never rejected. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
 
-  /** The members that pass the filter; all of them without one. */
+  /**
+   * The members that pass the filter, sorted by name; all of them without one.
+   *
+   * @param filter RE2 expressions, each between `^` and `$` as it stands. With one
+   * that is malformed the agent closes the connection
+   */
   async members(filter?: Partial<MemberFilter>): Promise<RpcMember[]> {
     const body = await this.#request(
       "members-filtered",
@@ -145,8 +194,14 @@ export class RpcClient {
     return readMembersBody(body);
   }
 
-  /** @returns how many of the addresses were contacted, at least one */
-  async join(addresses: readonly string[], replay: boolean): Promise<number> {
+  /**
+   * Lets the agent join at some addresses.
+   *
+   * @param replay whether it is to be told recent user events, default not
+   * @returns how many of the addresses were contacted, at least one
+   * @throws {Error} when none was, with what went wrong at each
+   */
+  async join(addresses: readonly string[], replay = false): Promise<number> {
     const body = await this.#request(
       "join",
       "always",
@@ -160,18 +215,31 @@ export class RpcClient {
     await this.#request("leave", "none");
   }
 
-  async forceLeave(node: string, prune: boolean): Promise<void> {
+  /**
+   * Turns a failed member into one that has left.
+   *
+   * @param prune whether it is forgotten entirely, default not
+   */
+  async forceLeave(node: string, prune = false): Promise<void> {
     await this.#request("force-leave", "none", encodeForceLeave(node, prune));
   }
 
+  /**
+   * Sends a user event to every member. `coalesce`: receivers may keep only the
+   * newest of the name, default not.
+   *
+   * @throws {Error} when it is too long, by default above 512 bytes encoded
+   */
   async event(
     event: {
       readonly name: string;
-      readonly payload?: Uint8Array | undefined;
-      readonly coalesce: boolean;
+      readonly payload?: Payload | undefined;
+      readonly coalesce?: boolean;
     },
   ): Promise<void> {
-    await this.#request("event", "none", encodeEvent(event));
+    const { name, payload, coalesce = false } = event;
+    const body = encodeEvent({ name, payload: bytesOf(payload), coalesce });
+    await this.#request("event", "none", body);
   }
 
   /**
@@ -199,6 +267,7 @@ export class RpcClient {
     return await this.#changeKeys("list-keys");
   }
 
+  /** Figures and facts of the agent, by section, as `serf info` shows them. */
   async stats(): Promise<RpcStats> {
     return readStatsBody(await this.#request("stats", "onSuccess"));
   }
@@ -214,11 +283,58 @@ export class RpcClient {
   }
 
   /**
-   * Subscribes to events.
+   * Subscribes to events. Resolves when the agent has agreed; what happens from
+   * then on is in the stream, which `break` ends, and the end of the connection.
    *
-   * @param filter a list such as `member-join,user:deploy`; `*` for all
+   * An agent drops events of a stream, without a notice, while 512 wait for the
+   * connection. Here they are read as they come, and wait as `EventStreamOptions`
+   * says; what is dropped here is told by a `lost` event.
+   *
+   * @param filter a comma list of `member-join`, `member-leave`, `member-failed`,
+   * `member-update`, `member-reap`, `user`, `user:NAME`, `query`, `query:NAME`, or
+   * `*`, the default, for all
+   * @throws {RangeError} when `bufferMax` is less than 1; nothing was asked then
+   * @throws {Error} `Invalid event filter`
+   */
+  async events(
+    filter = "*",
+    options: EventStreamOptions = {},
+  ): Promise<Subscription<RpcEvent>> {
+    let seq: bigint | undefined;
+    const subscription = new Subscription<RpcEvent>({
+      bufferMax: options.bufferMax ?? EVENTS_WAITING_MAX,
+      lostNotice: (count) => ({ type: "lost", count }),
+      signal: options.signal,
+      onEnd: () => {
+        // A connection that is gone has nothing left to stop.
+        if (seq !== undefined) this.stop(seq).catch(() => {});
+      },
+    });
+    const respond = (id: bigint, payload: Uint8Array) =>
+      this.respond(id, payload);
+    try {
+      seq = await this.#openStream("stream", encodeStream(filter), (body) => {
+        const record = readEventRecord(body);
+        if (record !== undefined) subscription.push(rpcEvent(record, respond));
+      });
+    } catch (error) {
+      subscription.end();
+      throw error;
+    }
+    if (subscription.isEnded) await this.stop(seq).catch(() => {});
+    this.closed.then(() => subscription.end());
+    return subscription;
+  }
+
+  /**
+   * Subscribes to events, as they travel: for those who show every field. The
+   * fields are msgpack values, texts among them bytes; see `events` for values to
+   * work with.
+   *
+   * @param filter as for `events`
    * @param onEvent gets the fields of each record as they came
    * @returns a number to `stop` it by
+   * @throws {Error} `Invalid event filter`
    */
   async stream(
     filter: string,
@@ -228,10 +344,13 @@ export class RpcClient {
   }
 
   /**
-   * Subscribes to the agent's log, its recent past first.
+   * Subscribes to the agent's log, its recent past first. A connection has one
+   * monitor at a time.
    *
-   * @param level a log level in any case
+   * @param level the least important one wanted: trace, debug, info, warn or err,
+   * in any case
    * @returns a number to `stop` it by
+   * @throws {Error} `Unknown log level: ...`, `Monitor already exists`
    */
   async monitor(
     level: string,
@@ -254,7 +373,7 @@ export class RpcClient {
    * @throws {Error} with the agent's text when it has not
    */
   async query(
-    query: RpcQueryRequest,
+    query: RpcQueryOptions,
     listener: {
       onStart?(): void;
       onReply(reply: QueryReply): void;
@@ -263,7 +382,8 @@ export class RpcClient {
     const done = Promise.withResolvers<void>();
     // Replies may be read together with the answer to the request.
     let early: QueryReply[] | undefined = [];
-    const seq = await this.#openStream("query", encodeQuery(query), (body) => {
+    const request = encodeQuery({ ...query, payload: bytesOf(query.payload) });
+    const seq = await this.#openStream("query", request, (body) => {
       const record = readQueryRecord(body);
       if (record === undefined) return;
       if (record.kind === "done") done.resolve();
@@ -280,12 +400,30 @@ export class RpcClient {
   }
 
   /**
+   * Asks the cluster and waits until the query has ended: when everybody has
+   * answered, or its time is over. HashiCorp's agents always wait for the latter.
+   *
+   * @returns what came back; less than all if the connection has ended meanwhile
+   * @throws {Error} with the agent's text when it refuses the query
+   */
+  async queryAll(query: RpcQueryOptions): Promise<QueryResult> {
+    const replies: ReceivedReply[] = [];
+    await this.query(query, {
+      onReply: (reply) => replies.push(receivedReply(reply)),
+    });
+    return queryResult(replies);
+  }
+
+  /**
    * Answers a query that came in a stream of this connection.
    *
    * @param id as the record had it
+   * @throws {Error} with the agent's text: when it is too long, too late, or not
+   * the first answer
    */
-  async respond(id: bigint, payload: Uint8Array): Promise<void> {
-    await this.#request("respond", "none", encodeRespond(id, payload));
+  async respond(id: bigint, payload: Payload): Promise<void> {
+    const body = encodeRespond(id, payloadBytes(payload));
+    await this.#request("respond", "none", body);
   }
 
   /** Ends a stream or a monitor. No record of it is reported any more. */
@@ -309,6 +447,11 @@ export class RpcClient {
       const report = readKeysBody(cause.body);
       throw new KeyRequestError(cause.message, report, { cause });
     }
+  }
+
+  /** As `close`. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   async #openStream(
@@ -405,4 +548,8 @@ export class RpcClient {
     this.#listeners.clear();
     this.#closed.resolve();
   }
+}
+
+function bytesOf(payload: Payload | undefined): Uint8Array | undefined {
+  return payload === undefined ? undefined : payloadBytes(payload);
 }

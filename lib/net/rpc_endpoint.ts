@@ -26,6 +26,8 @@ export type RpcConn = Deno.TcpConn | Deno.UnixConn;
 
 /** What begins the address of a socket in the file system. */
 export const UNIX_SCHEME = "unix://";
+/** Longest wait for a connection, ms. */
+const CONNECT_TIMEOUT_MS = 10_000;
 /** Longest path of a socket, bytes, including the byte that ends it. */
 const PATH_BYTES_MAX = 108;
 
@@ -54,12 +56,7 @@ export function formatRpcEndpoint(at: RpcEndpoint): string {
     : formatEndpoint(at.host, at.port);
 }
 
-/**
- * Where a client connects to.
- *
- * @throws {Error} in Go's words
- */
-export async function resolveDial(text: string): Promise<RpcEndpoint> {
+async function resolveDial(text: string): Promise<RpcEndpoint> {
   if (text === "") throw new SyntaxError("dial tcp: missing address");
   let path: string | undefined;
   try {
@@ -84,20 +81,20 @@ export async function resolveDial(text: string): Promise<RpcEndpoint> {
 }
 
 /**
- * Connects.
+ * Connects a client to an agent.
  *
- * @throws {Error} in Go's words, such as
+ * @param text `host:port`, `[v6]:port` or `unix:///path`
+ * @throws {SyntaxError} when it cannot be read, or the host is not known
+ * @throws {Error} when nobody answers there within 10 s, worded as Go words it:
  * `dial tcp 127.0.0.1:7373: connect: connection refused`
  */
-export async function dialRpc(
-  to: RpcEndpoint,
-  timeoutMs: number,
-): Promise<RpcConn> {
+export async function dialRpc(text: string): Promise<RpcConn> {
+  const to = await resolveDial(text);
   const what = "path" in to
     ? `dial unix ${to.path}`
     : `dial tcp ${formatEndpoint(to.host, to.port)}`;
   // Not `setTimeout`: that loads Node's timers, 6 ms in a command of 30.
-  const signal = AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   try {
     return "path" in to
       ? await Deno.connect({ transport: "unix", path: to.path })

@@ -26,7 +26,10 @@ export class TroubleLog {
     this.#now = now;
   }
 
-  log(kind: "receive" | "send" | "accept" | "refuse", text: string): void {
+  log(
+    kind: "receive" | "send" | "accept" | "refuse" | "respond",
+    text: string,
+  ): void {
     const nowMs = this.#now();
     const { quietUntilMs, held } = this.#troubles.get(kind) ??
       { quietUntilMs: -Infinity, held: 0 };

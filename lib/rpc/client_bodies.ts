@@ -11,7 +11,7 @@
 
 import { EMPTY_BYTES } from "../kit/bytes.ts";
 import { nanosecondsOf } from "../kit/duration.ts";
-import type { QueryReply } from "../serf/event.ts";
+import type { MemberEventType, QueryReply, UserEvent } from "../serf/event.ts";
 import { MsgpackText, type MsgpackValue } from "../wire/msgpack_value.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
 import { WireError } from "../wire/wire_error.ts";
@@ -197,6 +197,56 @@ export function readQueryRecord(
   }
 }
 
+/** A record of an event stream. */
+export type EventRecord =
+  | {
+    readonly type: MemberEventType;
+    readonly members: readonly RpcMember[];
+  }
+  | UserEvent
+  | {
+    readonly type: "query";
+    /** What `respond` names it by. */
+    readonly id: bigint;
+    readonly ltime: bigint;
+    readonly name: string;
+    readonly payload: Uint8Array;
+  };
+
+/** @returns `undefined` for events of a type that we do not know */
+export function readEventRecord(
+  body: MsgpackValue | undefined,
+): EventRecord | undefined {
+  const fields = readStruct(body);
+  const type = readText(fields.get("Event"), "Event");
+  switch (type) {
+    case "member-join":
+    case "member-leave":
+    case "member-failed":
+    case "member-update":
+    case "member-reap":
+      return { type, members: readMembersBody(body) };
+    case "user":
+      return {
+        type,
+        ltime: readUint64(fields, "LTime"),
+        name: readText(fields.get("Name"), "Name"),
+        payload: readBytes(fields.get("Payload"), "Payload"),
+        coalesce: readBool(fields, "Coalesce"),
+      };
+    case "query":
+      return {
+        type,
+        id: readUint64(fields, "ID"),
+        ltime: readUint64(fields, "LTime"),
+        name: readText(fields.get("Name"), "Name"),
+        payload: readBytes(fields.get("Payload"), "Payload"),
+      };
+    default:
+      return undefined;
+  }
+}
+
 /** The entry of a log record. */
 export function readLogBody(body: MsgpackValue | undefined): string {
   return readText(readStruct(body).get("Log"), "Log");
@@ -231,6 +281,16 @@ function readNumber(fields: Fields, name: string): number {
   const value = fields.get(name) ?? 0;
   if (typeof value === "number" && Number.isInteger(value)) return value;
   throw wrongType(name, "integer");
+}
+
+/** A number that may be larger than what a double holds exactly. */
+function readUint64(fields: Fields, name: string): bigint {
+  const value = fields.get(name) ?? 0;
+  if (typeof value === "bigint" && value >= 0n) return value;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0) {
+    return BigInt(value);
+  }
+  throw wrongType(name, "natural number");
 }
 
 function readFloat(value: MsgpackValue | undefined, name: string): number {

@@ -82,6 +82,7 @@ export type SwimView = Pick<
   "counters" | "healthScore" | "liveCount" | "member" | "members" | "queueDepth"
 >;
 
+/** One node of a cluster as a value: fed with what happens, emptied of what it wants. */
 export class SerfEngine {
   readonly #core: SerfCore;
   readonly #swim: SwimEngine;

@@ -3,6 +3,7 @@
 import type { DriverOutput, OperationId } from "../swim/output.ts";
 import type { Member } from "./member.ts";
 
+/** What can happen to members. */
 export type MemberEventType =
   | "member-join"
   | "member-leave"
@@ -52,6 +53,7 @@ export interface QueryEvent {
   readonly deadlineMs: number;
 }
 
+/** Everything that reaches the application. */
 export type SerfEvent = MemberEvent | UserEvent | QueryEvent;
 
 /** Whether an event is about members. */

@@ -9,7 +9,6 @@
  */
 
 import { assert, defined, unreachable } from "../kit/assert.ts";
-import type { LogLevel } from "../kit/log.ts";
 import { compileExpression } from "../kit/re2.ts";
 import { Random } from "../kit/random.ts";
 import { type SerfConfig, serfConfig } from "../serf/config.ts";
@@ -18,74 +17,31 @@ import type {
   OperationResult,
   Output,
   QueryEvent,
-  QueryReply,
   SerfEvent,
 } from "../serf/event.ts";
-import type { SwimConfig } from "../swim/config.ts";
 import { DescriptorPool } from "../swim/member.ts";
 import type { OperationId } from "../swim/output.ts";
 import { Keyring } from "../wire/keyring.ts";
 import { type Action, performAction, type Plan } from "./actions.ts";
 import { VirtualClock } from "./clock.ts";
-import { ALL_FAULTS, type FaultCounts, type FaultMask } from "./faults.ts";
+import type {
+  ClusterObserver,
+  ClusterOptions,
+  Lifecycle,
+} from "./cluster_options.ts";
+import { ALL_FAULTS, type FaultCounts } from "./faults.ts";
 import { deriveSeed, Fingerprint } from "./fingerprint.ts";
-import { type LinkProfile, Network, type PathMs } from "./network.ts";
+import { Network } from "./network.ts";
 import { type NodeInput, type SimEvent, SimNode } from "./node.ts";
-import type { EngineFactory, SimEngine } from "./sim_engine.ts";
+import type { SimEngine } from "./sim_engine.ts";
 import { Streams } from "./streams.ts";
 
-/** Changes to the configuration of every node. */
-export type SimSettings =
-  & Partial<Omit<SerfConfig, "swim">>
-  & { readonly swim?: Partial<SwimConfig> };
-
-export interface ClusterOptions {
-  /** Everything random in the run comes from it. */
-  readonly seed: number;
-  readonly link?: Partial<LinkProfile>;
-  /** Fault classes switched on; all of them unless told otherwise. */
-  readonly mask?: FaultMask;
-  readonly settings?: SimSettings;
-  /**
-   * Keys that each node starts with, the primary first; none for no encryption.
-   * Every node has a ring of its own, and keeps it over a restart.
-   */
-  readonly keys?: readonly Uint8Array[];
-  /** Makes the engines; `SerfEngine` unless told otherwise. */
-  readonly makeEngine?: EngineFactory;
-  /** Shortest way between two nodes, ms; see `Network`. */
-  readonly pathMs?: PathMs;
-  /**
-   * What the application on a node answers a query with, at once; `undefined`
-   * for nothing. Absent, nobody answers.
-   */
-  readonly answer?: (
-    node: SimNode,
-    query: QueryEvent,
-  ) => Uint8Array | undefined;
-}
-
-/** What happened to the process of a node. */
-export type Lifecycle =
-  | "started"
-  | "stopped"
-  | "paused"
-  | "resumed"
-  | "leaving";
-
-/** Sees what a run does. Must not touch engines or cluster. */
-export interface ClusterObserver {
-  onLifecycle?(node: SimNode, change: Lifecycle): void;
-  /** The network was cut or healed. */
-  onTopology?(): void;
-  onEvent?(node: SimNode, event: SerfEvent): void;
-  onLog?(node: SimNode, level: LogLevel, text: string): void;
-  onDone?(node: SimNode, result: OperationResult): void;
-  /** An ack or an answer reached the node that asked. */
-  onReply?(node: SimNode, operation: OperationId, reply: QueryReply): void;
-  /** A node took one input, and everything it asked for was performed. */
-  onSettled?(node: SimNode): void;
-}
+export type {
+  ClusterObserver,
+  ClusterOptions,
+  Lifecycle,
+  SimSettings,
+} from "./cluster_options.ts";
 
 /** Gossip port of every simulated node. */
 const PORT = 7_946;
@@ -94,6 +50,21 @@ const REJOIN_MS = 5_000;
 /** Timeouts of one node at one instant; more mean that it does not make progress. */
 const TIMEOUTS_AT_ONCE_MAX = 10_000;
 
+/**
+ * Simulated nodes and their network. Nothing moves but in `runUntil`.
+ *
+ * ```ts
+ * import { Cluster } from "@serf/serf/sim";
+ * import assert from "node:assert/strict";
+ *
+ * const cluster = new Cluster({ seed: 7, link: { loss: 0.1 } });
+ * const [a, b] = cluster.addNodes(2);
+ * assert(a && b);
+ * cluster.start(a);
+ * cluster.start(b, [a]);
+ * assert(cluster.runUntil(30_000, () => a.engine?.members().length === 2));
+ * ```
+ */
 export class Cluster {
   readonly clock = new VirtualClock<SimEvent>();
   readonly network: Network;
@@ -292,6 +263,14 @@ export class Cluster {
     for (const { atMs, action } of plan) {
       this.clock.at(atMs, { kind: "call", run: () => this.perform(action) });
     }
+  }
+
+  /**
+   * Calls a function after some virtual time, ms; with 0 as soon as what happens
+   * now is over. This is how an observer acts on what it sees.
+   */
+  after(delayMs: number, run: () => void): void {
+    this.clock.at(this.nowMs + delayMs, { kind: "call", run });
   }
 
   /** Does one thing; what makes no sense at the moment is skipped. */

@@ -24,6 +24,7 @@ export const FAULT_CLASSES = [
   "pause",
 ] as const;
 
+/** One thing that can go wrong. */
 export type FaultClass = typeof FAULT_CLASSES[number];
 
 /** How often each fault really happened: packets that were lost, not plans to lose some. */
@@ -32,7 +33,9 @@ export type FaultCounts = Record<FaultClass, number>;
 /** The classes that are switched on. */
 export type FaultMask = ReadonlySet<FaultClass>;
 
+/** Everything goes wrong that a plan or a profile says. */
 export const ALL_FAULTS: FaultMask = new Set(FAULT_CLASSES);
+/** Nothing goes wrong. */
 export const NO_FAULTS: FaultMask = new Set();
 
 export function noFaultCounts(): FaultCounts {
@@ -46,6 +49,7 @@ export function addFaultCounts(total: FaultCounts, more: FaultCounts): void {
   for (const fault of FAULT_CLASSES) total[fault] += more[fault];
 }
 
+/** What a random plan is drawn from. */
 export interface FaultPlanOptions {
   readonly seed: number;
   readonly nodes: number;

@@ -58,6 +58,7 @@ export interface Traffic {
 /** Packets that the kernel keeps for a paused process. */
 const INBOX_PACKETS_MAX = 256;
 
+/** A node of a simulated cluster. To be looked at; the `Cluster` changes it. */
 export class SimNode {
   readonly traffic: Traffic = {
     packetsOut: 0,

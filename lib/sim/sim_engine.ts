@@ -19,6 +19,7 @@ import type { Member } from "../serf/member.ts";
 import type { EngineSeeds } from "../swim/core.ts";
 import type { OperationId, StreamId } from "../swim/output.ts";
 
+/** An engine that the simulator can run. Times are virtual ms. */
 export interface SimEngine {
   start(nowMs: number): void;
   handlePacket(from: string, bytes: Uint8Array, nowMs: number): void;

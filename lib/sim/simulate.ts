@@ -17,6 +17,7 @@ import type { LinkProfile } from "./network.ts";
 import type { EngineFactory } from "./sim_engine.ts";
 import { Views } from "./views.ts";
 
+/** What a run is a function of. */
 export interface SimulationOptions {
   /** The whole run is a function of it and of the other options. */
   readonly seed: number;
@@ -32,6 +33,7 @@ export interface SimulationOptions {
   readonly makeEngine?: EngineFactory;
 }
 
+/** What came of a run. */
 export interface SimulationReport {
   readonly seed: number;
   /** Equal for two runs that did the same. */
@@ -54,6 +56,28 @@ export interface SimulationReport {
 /** Time between looks at whether everything agrees, ms. */
 const LOOK_EVERY_MS = 500;
 
+/**
+ * Runs a plan, with the rules checked on the way. The same options give the same
+ * report, its hash included.
+ *
+ * ```ts
+ * import { simulate, startPlan } from "@serf/serf/sim";
+ * import assert from "node:assert/strict";
+ *
+ * const report = simulate({
+ *   seed: 4711,
+ *   nodes: 5,
+ *   plan: [
+ *     ...startPlan(5, { overMs: 1_000 }),
+ *     { atMs: 5_000, action: { kind: "crash", node: 2 } },
+ *     { atMs: 40_000, action: { kind: "restart", node: 2 } },
+ *   ],
+ *   untilMs: 60_000,
+ *   demandsAgreement: true,
+ * });
+ * assert.deepEqual(report.violations, []);
+ * ```
+ */
 export function simulate(options: SimulationOptions): SimulationReport {
   const { seed, nodes, plan, untilMs, demandsAgreement, ...rest } = options;
   const cluster = new Cluster({ seed, ...rest });

@@ -32,6 +32,7 @@ export interface FalseFailure {
 /** False failures kept one by one; beyond that they are only counted. */
 const FALSE_FAILURES_KEPT = 100;
 
+/** Follows what all nodes of a cluster are told about each other. */
 export class Views implements ClusterObserver {
   readonly #cluster: Cluster;
   readonly #count: number;

@@ -39,6 +39,7 @@ export interface SwimProfile {
   readonly awarenessMaxMultiplier: number;
 }
 
+/** Names of the ready-made profiles. */
 export type ProfileName = "lan" | "wan" | "local";
 
 const LAN: SwimProfile = {

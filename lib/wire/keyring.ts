@@ -19,6 +19,7 @@ import { open, seal, type SealOptions } from "./aead.ts";
 /** Key lengths of AES-128, AES-192 and AES-256, bytes. */
 const KEY_BYTES: readonly number[] = [16, 24, 32];
 
+/** The keys of one node, and what is done with them. */
 export class Keyring {
   #keys: Uint8Array[] = [];
 

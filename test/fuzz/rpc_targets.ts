@@ -18,6 +18,7 @@ import {
   encodeStop,
   encodeStream,
   readCoordinateBody,
+  readEventRecord,
   readJoinBody,
   readKeysBody,
   readLogBody,
@@ -40,7 +41,10 @@ import {
 } from "../../lib/rpc/response.ts";
 import { ServerSession } from "../../lib/rpc/server_session.ts";
 import { RpcWriter } from "../../lib/rpc/writer.ts";
-import { decodeValue } from "../../lib/wire/msgpack_value.ts";
+import {
+  decodeValue,
+  type MsgpackValue,
+} from "../../lib/wire/msgpack_value.ts";
 import { WireError } from "../../lib/wire/wire_error.ts";
 import { member } from "../rpc/fake_target.ts";
 import type { FuzzTarget } from "./target.ts";
@@ -174,7 +178,10 @@ const READERS = [
   readJoinBody,
   readMembersBody,
   readStatsBody,
-  readLogBody,
+  (body: MsgpackValue | undefined) => {
+    readEventRecord(body);
+    readLogBody(body);
+  },
   readCoordinateBody,
   readKeysBody,
 ];

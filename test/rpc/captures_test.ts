@@ -29,7 +29,9 @@ import {
   encodeQuery,
   encodeStop,
   encodeStream,
+  type EventRecord,
   readCoordinateBody,
+  readEventRecord,
   readJoinBody,
   readKeysBody,
   readMembersBody,
@@ -443,31 +445,23 @@ function offerRecord(
     else session.offerReply(stream, record);
     return true;
   }
-  const type = String(body.get("Event"));
-  session.offerEvent(eventOf(type, body));
+  const record = readEventRecord(body);
+  assert.ok(record !== undefined);
+  session.offerEvent(eventOf(record));
   return true;
 }
 
-function eventOf(
-  type: string,
-  body: ReadonlyMap<string, MsgpackValue>,
-): SerfEvent {
-  if (type !== "user" && type !== "query") {
-    const members = readMembersBody(body);
-    return { type: type as "member-join", members: members.map(asMember) };
+function eventOf(record: EventRecord): SerfEvent {
+  switch (record.type) {
+    case "user":
+      return record;
+    case "query": {
+      const { id: _, ...rest } = record;
+      return queryEvent(rest);
+    }
+    default:
+      return { ...record, members: record.members.map(asMember) };
   }
-  const payload = body.get("Payload");
-  const common = {
-    ltime: BigInt(body.get("LTime") as number),
-    name: String(body.get("Name")),
-    payload: payload === null ? new Uint8Array(0) : payload as Uint8Array,
-  };
-  if (type === "query") return queryEvent(common);
-  return {
-    ...common,
-    type: "user",
-    coalesce: body.get("Coalesce") as boolean,
-  };
 }
 
 function asMember(member: RpcMember): Member {

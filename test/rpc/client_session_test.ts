@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { concatBytes } from "../../lib/kit/bytes.ts";
 import {
   readCoordinateBody,
+  readEventRecord,
   readJoinBody,
   readLogBody,
   readMembersBody,
@@ -171,6 +172,31 @@ Deno.test("readQueryRecord() knows three kinds of records and passes over others
   assert.equal(read("later"), undefined);
   assert.equal(readQueryRecord(null), undefined);
   assert.throws(() => readQueryRecord(5), WireError);
+});
+
+Deno.test("readEventRecord() takes missing fields, and passes over strange events", () => {
+  const read = (write: (writer: RpcWriter) => RpcWriter) =>
+    readEventRecord(decodeValue(write(new RpcWriter()).finish()));
+  assert.deepEqual(read((body) => body.map(1).text("Event").text("user")), {
+    type: "user",
+    ltime: 0n,
+    name: "",
+    payload: new Uint8Array(0),
+    coalesce: false,
+  });
+  assert.equal(
+    read((body) => body.map(1).text("Event").text("member-promote")),
+    undefined,
+  );
+  assert.equal(readEventRecord(null), undefined);
+  assert.throws(
+    () =>
+      read((body) =>
+        body.map(2).text("Event").text("query").text("ID").int64(-1n)
+      ),
+    { message: /ID is not a natural number/ },
+  );
+  assert.throws(() => readEventRecord(5), WireError);
 });
 
 Deno.test("readCoordinateBody() reads what encodeCoordinateBody() wrote", () => {
