@@ -5,109 +5,45 @@
  * four spaces; log lines are held back until the start-up text is complete.
  */
 
-import { Agent, AgentStartError, showAddress } from "../lib/agent/agent.ts";
+import {
+  Agent,
+  AgentStartError,
+  RpcStartError,
+  showAddress,
+} from "../lib/agent/agent.ts";
 import {
   type AgentSettings,
   ConfigError,
-  DEFAULT_BIND_PORT,
-  DEFAULT_SETTINGS,
-  parseTags,
-  readSettings,
+  type ConfigWorld,
+  explainError,
+  type MergedSettings,
+  mergeSettings,
+  resolveSettings,
   type SettingsLayer,
 } from "../lib/agent/config.ts";
+import { readConfigPaths } from "../lib/agent/config_path.ts";
 import { AgentLog } from "../lib/agent/log.ts";
+import { Reloader } from "../lib/agent/reload.ts";
+import { retryJoin } from "../lib/agent/retry_join.ts";
+import { keepSeeds, SeedSchedule } from "../lib/agent/seeds.ts";
 import { awaitEnd, ProcessSignals } from "../lib/agent/signals.ts";
+import { engineProblems } from "../lib/agent/start_checks.ts";
 import type { HostPort } from "../lib/kit/address.ts";
-import { wallClock } from "../lib/net/clock.ts";
+import { monotonicMs, wallClock } from "../lib/net/clock.ts";
+import { seededRandom } from "../lib/net/entropy.ts";
 import {
   formatRpcEndpoint,
   type RpcEndpoint,
 } from "../lib/net/rpc_endpoint.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
-import { type FlagValues, integerFlag, listFlag, textFlag } from "./flags.ts";
+import { checkAgent } from "./agent_check.ts";
+import {
+  AGENT_FLAGS,
+  type AgentFlags,
+  configPaths,
+  layerOfFlags,
+} from "./agent_flags.ts";
+import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
-
-const FLAGS = {
-  "advertise": textFlag("", {
-    shown: "advertise=ADDRESS",
-    text: [
-      "Address that other members are told to use, if it is",
-      "not the one that the agent is bound to.",
-    ],
-  }),
-  "bind": textFlag("", {
-    shown: `bind=${DEFAULT_SETTINGS.bind}:${DEFAULT_BIND_PORT}`,
-    text: [
-      "Address for gossip, over UDP and TCP. IPv6 addresses",
-      "stand in brackets: [::1] or [::1]:7946. Port 0 lets",
-      "the system choose.",
-    ],
-  }),
-  "encrypt": textFlag("", {
-    shown: "encrypt=KEY",
-    text: [
-      "Key that encrypts all gossip: 16, 24 or 32 bytes in",
-      "base64, as `serf keygen` prints it. All members of a",
-      "cluster need the same one.",
-    ],
-  }),
-  "join": listFlag({
-    shown: "join=ADDRESS",
-    text: [
-      "Member to join at start: HOST, HOST:PORT or",
-      "NAME/HOST:PORT. May be given several times; the agent",
-      "ends when none can be reached.",
-    ],
-  }),
-  "keyring-file": textFlag("", {
-    shown: "keyring-file=PATH",
-    text: [
-      "File with the keys that encrypt all gossip, a JSON list",
-      "of them, the one in use first. `serf keys` changes it.",
-      "Excludes '-encrypt'.",
-    ],
-  }),
-  "log-level": textFlag("", {
-    shown: "log-level=info",
-    text: [
-      "Least important log lines shown: trace, debug, info,",
-      "warn, err.",
-    ],
-  }),
-  "node": textFlag("", {
-    shown: "node=HOSTNAME",
-    text: ["Name of this member, unique in the cluster."],
-  }),
-  "profile": textFlag("", {
-    shown: `profile=${DEFAULT_SETTINGS.profile}`,
-    text: [
-      "Timing for the network between the members: lan, wan",
-      "or local.",
-    ],
-  }),
-  "protocol": integerFlag(0, {
-    shown: `protocol=${DEFAULT_SETTINGS.protocol}`,
-    text: ["Version of the Serf protocol to speak, 2 to 5."],
-  }),
-  "rpc-addr": textFlag("", {
-    shown: `rpc-addr=${DEFAULT_SETTINGS.rpcAddr}`,
-    text: [
-      "Address where this agent takes commands: HOST:PORT, or",
-      "unix:///PATH for a socket that only its owner may use.",
-    ],
-  }),
-  "rpc-auth": textFlag("", {
-    shown: "rpc-auth=TOKEN",
-    text: [
-      "Token that commands must present. Other users of this",
-      "machine can see it in the list of processes.",
-    ],
-  }),
-  "tag": listFlag({
-    shown: "tag KEY=VALUE",
-    text: ["Tag of this member. May be given several times."],
-  }),
-};
 
 export const command: Command = {
   help: () =>
@@ -116,14 +52,15 @@ export const command: Command = {
       description: [
         "Starts a Serf agent, which takes part in a cluster as one of its",
         "members and runs until it is interrupted or told to leave. All other",
-        "commands talk to a running agent.",
+        "commands talk to a running agent. Settings come from files and flags;",
+        "on SIGHUP the agent reads them again.",
       ],
-      flags: FLAGS,
+      flags: AGENT_FLAGS,
     }),
 
   async run(args, terminal) {
     const console = new AgentConsole(terminal);
-    const flags = readFlags(command, FLAGS, args, {
+    const flags = readFlags(command, AGENT_FLAGS, args, {
       isTerminal: terminal.isTerminal,
       out: (text) => terminal.out(`==> ${text}`),
       err: (text) => terminal.err(text),
@@ -131,12 +68,20 @@ export const command: Command = {
       onInterrupt: (listener) => terminal.onInterrupt(listener),
     });
     if (flags === undefined) return 1;
+    const world: ConfigWorld = {
+      hostname: () => Deno.hostname(),
+      say: (message) => console.say(message),
+    };
+    if (flags.values.check) return await checkAgent(flags, world, terminal);
+    if (flags.given.some(({ name }) => name === "format")) {
+      return failUsage(command, "==> -format is for -check", terminal);
+    }
+    const sources = new Sources(flags, world);
     try {
-      const settings = await readSettings([layerOf(flags.values)], Deno);
-      return await runAgent(settings, console, terminal);
+      return await runAgent(sources, console, terminal);
     } catch (error) {
       if (error instanceof ConfigError || error instanceof AgentStartError) {
-        console.say(error.message);
+        console.say(sources.explain(error));
         return 1;
       }
       throw error;
@@ -144,29 +89,68 @@ export const command: Command = {
   },
 };
 
-/** What the command line says about the settings. */
-function layerOf(values: FlagValues<typeof FLAGS>): SettingsLayer {
-  return {
-    nodeName: values["node"],
-    bind: values["bind"],
-    advertise: values["advertise"],
-    encryptKey: values["encrypt"],
-    keyringFile: values["keyring-file"],
-    logLevel: values["log-level"],
-    profile: values["profile"],
-    protocol: values["protocol"],
-    rpcAddr: values["rpc-addr"],
-    rpcAuth: values["rpc-auth"],
-    tags: parseTags(values["tag"]),
-    startJoin: values["join"],
-  };
+/** Files and flags: where the settings come from, now and at a reload. */
+class Sources {
+  readonly #flags: AgentFlags;
+  readonly #world: ConfigWorld;
+  #layers: readonly SettingsLayer[] = [];
+  #merged: MergedSettings | undefined;
+
+  constructor(flags: AgentFlags, world: ConfigWorld) {
+    this.#flags = flags;
+    this.#world = world;
+  }
+
+  /** @throws {ConfigError} with the first mistake */
+  async merge(): Promise<MergedSettings> {
+    const flags = layerOfFlags(this.#flags.values);
+    const files = await readConfigPaths(configPaths(this.#flags));
+    this.#layers = [...files, flags];
+    this.#merged = mergeSettings(this.#layers, this.#world);
+    return this.#merged;
+  }
+
+  /** As `merge`, with errors that need no explanation any more. */
+  async mergeAgain(): Promise<MergedSettings> {
+    try {
+      return await this.merge();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw new ConfigError(this.explain(error), { cause: error });
+    }
+  }
+
+  /** @throws {ConfigError} with the first mistake */
+  async resolve(merged: MergedSettings): Promise<AgentSettings> {
+    return await resolveSettings(merged, this.#world) as AgentSettings;
+  }
+
+  /** What went wrong, with the file that has the setting at fault. */
+  explain(error: ConfigError | AgentStartError): string {
+    return explainError(this.#asConfigError(error), this.#layers);
+  }
+
+  #asConfigError(error: ConfigError | AgentStartError): ConfigError {
+    if (error instanceof ConfigError) return error;
+    const { message } = error;
+    if (error instanceof RpcStartError) {
+      return new ConfigError(message, { setting: "rpcAddr" });
+    }
+    const known = this.#merged &&
+      engineProblems(this.#merged).find((problem) =>
+        problem.message === message
+      );
+    return known ?? new ConfigError(message);
+  }
 }
 
 async function runAgent(
-  settings: AgentSettings,
+  sources: Sources,
   console: AgentConsole,
   terminal: Terminal,
 ): Promise<number> {
+  const merged = await sources.merge();
+  const settings = await sources.resolve(merged);
   const log = new AgentLog({
     level: settings.logLevel,
     write: (text) => terminal.out(text),
@@ -182,10 +166,18 @@ async function runAgent(
       console.tell(line);
     }
     if (settings.startJoin.length > 0) {
-      const isJoined = await joinAtStart(agent, settings.startJoin, console);
+      const isJoined = await joinAtStart(agent, settings, console);
       if (!isJoined) return 1;
     }
-    return await runUntilEnd(agent, log, console);
+    const reloader = new Reloader(merged, {
+      setLogLevel: (level) => log.setLevel(level),
+      setTags: (tags) => agent.setTags(tags),
+      say: (message) => console.say(message),
+    });
+    return await runUntilEnd({ agent, settings, log, console }, {
+      reloader,
+      reload: () => reloader.reload(() => sources.mergeAgain()),
+    });
   } finally {
     await agent.shutdown();
   }
@@ -193,12 +185,12 @@ async function runAgent(
 
 async function joinAtStart(
   agent: Agent,
-  addresses: readonly string[],
+  { startJoin, replayOnJoin }: AgentSettings,
   console: AgentConsole,
 ): Promise<boolean> {
-  console.say("Joining cluster...(replay: false)");
+  console.say(`Joining cluster...(replay: ${replayOnJoin})`);
   try {
-    const contacted = await agent.join(addresses, false);
+    const contacted = await agent.join(startJoin, replayOnJoin);
     console.tell(`Join completed. Synced with ${contacted} initial agents`);
     return true;
   } catch (error) {
@@ -207,24 +199,76 @@ async function joinAtStart(
   }
 }
 
+interface Running {
+  readonly agent: Agent;
+  readonly settings: AgentSettings;
+  readonly log: AgentLog;
+  readonly console: AgentConsole;
+}
+
 async function runUntilEnd(
-  agent: Agent,
-  log: AgentLog,
-  console: AgentConsole,
+  { agent, settings, log, console }: Running,
+  { reloader, reload }: { reloader: Reloader; reload(): Promise<void> },
 ): Promise<number> {
   // Before the text that tells people, and scripts, that the agent is up.
   const signals = new ProcessSignals();
+  const end = new AbortController();
   try {
     console.say("");
     console.say("Log data will now stream in as it occurs:");
     console.say("");
     log.open();
+    const gaveUp = joinAndKeepSeeds(agent, settings, end.signal);
     return await awaitEnd(agent, signals, {
       say: (message) => console.say(message),
+      leavesOn: (signal) =>
+        signal === "interrupt"
+          ? !reloader.current.skipLeaveOnInterrupt
+          : reloader.current.leaveOnTerminate,
+      reload,
+      gaveUp,
     });
   } finally {
+    end.abort();
     signals.close();
   }
+}
+
+/**
+ * Joins with retries, and sees to the seeds from then on.
+ *
+ * @returns when joining was given up; never otherwise
+ */
+function joinAndKeepSeeds(
+  agent: Agent,
+  settings: AgentSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { startJoin, retryJoin: addresses, retryIntervalMs } = settings;
+  const { promise: gaveUp, resolve: giveUp } = Promise.withResolvers<void>();
+  const run = async () => {
+    const outcome = await retryJoin(agent, {
+      addresses,
+      replay: settings.replayOnJoin,
+      intervalMs: retryIntervalMs,
+      attemptsMax: settings.retryMaxAttempts,
+      signal,
+    });
+    if (outcome === "gaveUp") return giveUp();
+    await keepSeeds(agent, {
+      schedule: new SeedSchedule(
+        [...startJoin, ...addresses],
+        retryIntervalMs,
+        seededRandom(),
+        monotonicMs(),
+      ),
+      defaultPort: agent.bound.port,
+      now: monotonicMs,
+      signal,
+    });
+  };
+  run();
+  return gaveUp;
 }
 
 /** Width of the labels in the start-up table. */
@@ -253,11 +297,11 @@ export function startUpTable(
     ),
     row(
       "Encrypted",
-      settings.encryptKey !== undefined || settings.keyringFile !== undefined,
+      settings.encryptKey !== undefined || settings.keyringFile !== "",
     ),
-    row("Snapshot", false),
+    row("Snapshot", settings.snapshotPath !== ""),
     row("Profile", settings.profile),
-    row("Message Compression Enabled", true),
+    row("Message Compression Enabled", settings.compression),
   ];
 }
 

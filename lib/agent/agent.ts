@@ -58,8 +58,6 @@ export { AgentStartError } from "./start_error.ts";
 const COALESCE_PERIOD_MS = 3_000;
 /** Quiet time that ends this wait, ms. */
 const QUIESCENT_PERIOD_MS = 1_000;
-/** Largest name plus payload of a user event, bytes. */
-const USER_EVENT_BYTES_MAX = 512;
 
 /** What the log calls each key request. */
 const KEY_REQUEST_NAMES = {
@@ -68,6 +66,9 @@ const KEY_REQUEST_NAMES = {
   remove: "key removal",
   list: "key listing",
 } as const;
+
+/** The control port could not be opened; the address is to blame. */
+export class RpcStartError extends AgentStartError {}
 
 export class Agent implements RpcTarget {
   /** Fulfilled when the agent is down. */
@@ -129,7 +130,7 @@ export class Agent implements RpcTarget {
       const reason = "path" in at
         ? `listen unix ${at.path}: bind: ${systemErrorText(error)}`
         : listenErrorText("tcp", at, error);
-      throw new AgentStartError(`Error starting RPC listener: ${reason}`, {
+      throw new RpcStartError(`Error starting RPC listener: ${reason}`, {
         cause: error,
       });
     }
@@ -164,6 +165,25 @@ export class Agent implements RpcTarget {
       this.#warn(`error joining: ${(error as Error).message}`);
       throw error;
     }
+  }
+
+  /**
+   * Joins at the addresses of seeds. Nobody asked for it, so it is not logged.
+   *
+   * @returns how many addresses were contacted
+   * @throws {Error} when none was
+   */
+  async joinSeeds(addresses: readonly string[]): Promise<number> {
+    return await this.#driver.join(addresses, { replay: false });
+  }
+
+  /**
+   * Replaces our tags and waits until the cluster knows.
+   *
+   * @throws {RangeError} when they are too long; the old ones stay
+   */
+  async setTags(tags: ReadonlyMap<string, string>): Promise<void> {
+    await this.#driver.setTags(tags);
   }
 
   /** Leaves the cluster, for a command: the agent shuts down afterwards. */
@@ -342,7 +362,7 @@ export class Agent implements RpcTarget {
       return { path };
     } catch (error) {
       const reason = (error as Error).message;
-      throw new AgentStartError(
+      throw new RpcStartError(
         `Error starting RPC listener: listen tcp: ${reason}`,
         { cause: error },
       );
@@ -411,7 +431,8 @@ function startDriver(
   }
 }
 
-function driverConfig(
+/** The settings of the agent as the engine knows them. */
+export function driverConfig(
   settings: AgentSettings,
   keyring: Keyring | undefined,
 ): DriverConfig {
@@ -422,10 +443,20 @@ function driverConfig(
     quiescentPeriodMs: QUIESCENT_PERIOD_MS,
     userCoalescePeriodMs: COALESCE_PERIOD_MS,
     userQuiescentPeriodMs: QUIESCENT_PERIOD_MS,
-    userEventBytesMax: USER_EVENT_BYTES_MAX,
+    userEventBytesMax: settings.userEventBytesMax,
+    queryBytesMax: settings.queryBytesMax,
+    queryResponseBytesMax: settings.queryResponseBytesMax,
+    broadcastTimeoutMs: settings.broadcastTimeoutMs,
+    reconnectIntervalMs: settings.reconnectIntervalMs,
+    reconnectTimeoutMs: settings.reconnectTimeoutMs,
+    tombstoneTimeoutMs: settings.tombstoneTimeoutMs,
+    enableNameConflictResolution: settings.nameResolution,
+    enableCoordinates: settings.coordinates,
+    validateNodeNames: settings.validateNodeNames,
     swim: {
       name: settings.nodeName,
       profile: PROFILES[settings.profile],
+      compression: settings.compression,
       ...(keyring && { keyring }),
       // Everything is produced: monitors may ask for any level.
       logLevel: "TRACE",
@@ -437,7 +468,7 @@ function driverConfig(
 function keyringSaver(
   { keyringFile }: AgentSettings,
 ): Pick<DriverOptions, "saveKeyring"> {
-  if (keyringFile === undefined) return {};
+  if (keyringFile === "") return {};
   return { saveKeyring: (keys) => writeKeyringFile(keyringFile, keys) };
 }
 

@@ -1,84 +1,64 @@
 /**
  * The agent's settings: where they come from, and what they must satisfy.
  *
- *     defaults, ..., flags ──merge──▶ one layer ──check──▶ AgentSettings
- *     (layers of raw values)                              (typed, resolved)
+ *     defaults, files, flags ──merge──▶ one layer ──resolve──▶ AgentSettings
+ *     (layers of raw values)                                  (typed, resolved)
  *
- * A layer is what one source says, in the form in which people write it. Layers
- * are merged in order, later ones win, and only the result is checked; so a bad
- * value that a later layer replaces does no harm. The command line is the only
- * source besides the defaults so far.
+ * Two steps, as in the original, because a reload takes the first one only. The
+ * merge checks what layers say together and warns; resolving turns texts into
+ * values and asks the resolver and the machine's interfaces. Both report the
+ * mistakes in the original's order; by default the first one ends it.
  *
- * Source: serf `config.go` (MergeConfig, AddrParts), `command.go` (readConfig,
- * setupAgent), which also fix the order in which mistakes are found.
+ * Not for: reading files (`config_path.ts`), and what only the engine knows
+ * (`start_checks.ts`).
+ *
+ * Source: serf `config.go` (AddrParts), `command.go` (readConfig, setupAgent).
  */
 
+import { decodeBase64 } from "../kit/base64.ts";
 import type { HostPort } from "../kit/address.ts";
 import { LOG_LEVELS, type LogLevel, parseLogLevel } from "../kit/log.ts";
+import { interfaceAddresses } from "../net/interfaces.ts";
 import { type Lookup, resolveBindAddress } from "../net/resolve.ts";
 import { type ProfileName, PROFILES } from "../swim/config.ts";
-import { decodeBase64 } from "../kit/base64.ts";
+import {
+  ConfigError,
+  type HandlerObject,
+  type MergedSettings,
+  mergeLayers,
+  type SettingName,
+  type SettingsLayer,
+} from "./config_layer.ts";
+import { addressOnInterface } from "./interface_address.ts";
+
+export {
+  ConfigError,
+  DEFAULT_SETTINGS,
+  explainError,
+  type HandlerObject,
+  type MergedSettings,
+  mergeLayers,
+  type SettingsLayer,
+} from "./config_layer.ts";
 
 /** Gossip port of an address that names none. */
 export const DEFAULT_BIND_PORT = 7946;
-
-/**
- * What one source of settings says. What it leaves out, or gives as an empty
- * text or as a number that is not positive, it has no opinion about.
- */
-export interface SettingsLayer {
-  /** Our name, unique in the cluster. */
-  readonly nodeName?: string;
-  /** Gossip address, TCP and UDP: `HOST`, `HOST:PORT`, `[V6]`, `[V6]:PORT`. */
-  readonly bind?: string;
-  /** Address told to others, in the same forms; the port does not follow `bind`. */
-  readonly advertise?: string;
-  /** Base64 of 16, 24 or 32 bytes. */
-  readonly encryptKey?: string;
-  /** Where keys are kept; there can be no `encryptKey` then. */
-  readonly keyringFile?: string;
-  /** One of TRACE, DEBUG, INFO, WARN, ERR, in any case. */
-  readonly logLevel?: string;
-  /** `lan`, `wan` or `local`. */
-  readonly profile?: string;
-  /** Serf protocol version, 2 to 5. */
-  readonly protocol?: number;
-  /** Where commands are served: `HOST:PORT`. */
-  readonly rpcAddr?: string;
-  /** What commands must present; empty lets everybody in. */
-  readonly rpcAuth?: string;
-  /** Merged key by key. */
-  readonly tags?: ReadonlyMap<string, string>;
-  /** Addresses to join at start, where a failure is fatal. Lists are appended. */
-  readonly startJoin?: readonly string[];
-}
-
-/** The lowest layer. The node's name is the host's, which only the system knows. */
-export const DEFAULT_SETTINGS = {
-  nodeName: "",
-  bind: "0.0.0.0",
-  advertise: "",
-  encryptKey: "",
-  keyringFile: "",
-  logLevel: "INFO",
-  profile: "lan",
-  protocol: 5,
-  rpcAddr: "127.0.0.1:7373",
-  rpcAuth: "",
-  tags: new Map(),
-  startJoin: [],
-} as const satisfies Required<SettingsLayer>;
+/** Shortest pause between attempts to join, and shortest broadcast timeout, ms. */
+const WAIT_MS_MIN = 1_000;
 
 /** Settings that an agent can be started with. */
 export interface AgentSettings {
   readonly nodeName: string;
+  /** The role among them. */
+  readonly tags: ReadonlyMap<string, string>;
+  /** Empty for none, like the other paths. */
+  readonly tagsFile: string;
   /** Resolved; the port may be 0. */
   readonly bind: HostPort;
   readonly advertise?: HostPort;
   /** Of any length; the keyring is the judge of that. */
   readonly encryptKey?: Uint8Array;
-  /** Never empty. Read only when the agent is set up. */
-  readonly keyringFile?: string;
+  readonly keyringFile: string;
   readonly logLevel: LogLevel;
   readonly profile: ProfileName;
   /** Not checked yet: the engine knows its range. */
@@ -86,46 +66,53 @@ export interface AgentSettings {
   /** As given; resolved only when the listener is opened. */
   readonly rpcAddr: string;
   readonly rpcAuth: string;
-  readonly tags: ReadonlyMap<string, string>;
   readonly startJoin: readonly string[];
+  readonly retryJoin: readonly string[];
+  /** At least 1 s. */
+  readonly retryIntervalMs: number;
+  /** No limit when 0 or less. */
+  readonly retryMaxAttempts: number;
+  readonly replayOnJoin: boolean;
+  readonly eventHandlers: readonly (string | HandlerObject)[];
+  readonly snapshotPath: string;
+  readonly rejoinAfterLeave: boolean;
+  readonly leaveOnTerminate: boolean;
+  readonly skipLeaveOnInterrupt: boolean;
+  readonly compression: boolean;
+  /** At least 1 s. */
+  readonly broadcastTimeoutMs: number;
+  readonly reconnectIntervalMs: number;
+  readonly reconnectTimeoutMs: number;
+  readonly tombstoneTimeoutMs: number;
+  readonly queryBytesMax: number;
+  readonly queryResponseBytesMax: number;
+  /** Not checked yet either. */
+  readonly userEventBytesMax: number;
+  readonly nameResolution: boolean;
+  readonly coordinates: boolean;
+  readonly validateNodeNames: boolean;
 }
 
-/** Settings that make no sense. The message is what the agent prints. */
-export class ConfigError extends Error {
-  override name = "ConfigError";
-}
-
-/** What the settings are checked against. */
+/** What the settings are checked against, and who hears of it. */
 export interface ConfigWorld {
   /** Name of this machine. */
   hostname(): string;
   readonly lookup?: Lookup;
+  /** Addresses of a network interface; `undefined` when there is no such. */
+  interfaceAddresses?(name: string): readonly string[] | undefined;
+  /** Hears warnings and what was chosen. */
+  say?(message: string): void;
 }
 
-/** One layer that says what all of them together mean; later ones win. */
-export function mergeLayers(
-  layers: readonly SettingsLayer[],
-): Required<SettingsLayer> {
-  let merged: Required<SettingsLayer> = DEFAULT_SETTINGS;
-  for (const layer of layers) {
-    merged = {
-      nodeName: layer.nodeName || merged.nodeName,
-      bind: layer.bind || merged.bind,
-      advertise: layer.advertise || merged.advertise,
-      encryptKey: layer.encryptKey || merged.encryptKey,
-      keyringFile: layer.keyringFile || merged.keyringFile,
-      logLevel: layer.logLevel || merged.logLevel,
-      profile: layer.profile || merged.profile,
-      protocol: (layer.protocol ?? 0) > 0
-        ? layer.protocol as number
-        : merged.protocol,
-      rpcAddr: layer.rpcAddr || merged.rpcAddr,
-      rpcAuth: layer.rpcAuth || merged.rpcAuth,
-      tags: new Map([...merged.tags, ...layer.tags ?? []]),
-      startJoin: [...merged.startJoin, ...layer.startJoin ?? []],
-    };
-  }
-  return merged;
+/**
+ * Hears of each mistake. One that returns lets the search go on, so that all
+ * mistakes are found; one that throws ends it.
+ */
+export type ReportMistake = (error: ConfigError) => void;
+
+/** The first mistake is the last one. */
+export function refuse(error: ConfigError): never {
+  throw error;
 }
 
 /**
@@ -137,28 +124,129 @@ export async function readSettings(
   layers: readonly SettingsLayer[],
   world: ConfigWorld,
 ): Promise<AgentSettings> {
+  const settings = await resolveSettings(mergeSettings(layers, world), world);
+  return settings as AgentSettings;
+}
+
+/**
+ * What all layers say, with what that implies: the machine's name, the role as a
+ * tag, and no wait that is too short.
+ *
+ * @throws {ConfigError} by way of `report`
+ */
+export function mergeSettings(
+  layers: readonly SettingsLayer[],
+  world: ConfigWorld,
+  report: ReportMistake = refuse,
+): MergedSettings {
   const merged = mergeLayers(layers);
-  const logLevel = readLogLevel(merged.logLevel);
-  const bind = await readAddress("bind", merged.bind, world);
-  const advertise = merged.advertise === ""
-    ? undefined
-    : await readAddress("advertise", merged.advertise, world);
-  const encryptKey = merged.encryptKey === ""
-    ? undefined
-    : readKey(merged.encryptKey);
-  return {
+  const { interfaceName, role } = merged;
+  if (interfaceName !== "" && addressesOf(interfaceName, world) === undefined) {
+    report(
+      new ConfigError(
+        "Invalid network interface: route ip+net: no such network interface",
+        { setting: "interfaceName" },
+      ),
+    );
+  }
+  const say = (message: string) => world.say?.(message);
+  if (role !== "") {
+    say("Deprecation warning: 'Role' has been replaced with 'Tags'");
+  }
+  const patient = (name: string, ms: number) => {
+    if (ms >= WAIT_MS_MIN) return ms;
+    say(`Warning: '${name}' is too low. Setting to 1s`);
+    return WAIT_MS_MIN;
+  };
+  const result = {
+    ...merged,
     nodeName: merged.nodeName || world.hostname(),
+    tags: role === ""
+      ? merged.tags
+      : new Map([...merged.tags, ["role", role]] as const),
+    retryIntervalMs: patient("RetryInterval", merged.retryIntervalMs),
+    broadcastTimeoutMs: patient("BroadcastTimeout", merged.broadcastTimeoutMs),
+  };
+  if (merged.rejoinAfterLeave && merged.snapshotPath === "") {
+    say("Warning: 'RejoinAfterLeave' enabled without snapshot file");
+  }
+  return result;
+}
+
+/**
+ * Turns merged settings into values.
+ *
+ * @returns `undefined` when `report` heard of mistakes and returned
+ * @throws {ConfigError} by way of `report`
+ */
+export async function resolveSettings(
+  merged: MergedSettings,
+  world: ConfigWorld,
+  report: ReportMistake = refuse,
+): Promise<AgentSettings | undefined> {
+  const attempt = async <T>(
+    step: () => T | Promise<T>,
+  ): Promise<T | undefined> => {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      report(error);
+      return undefined;
+    }
+  };
+  const logLevel = await attempt(() => readLogLevel(merged.logLevel));
+  const given = await attempt(() => readAddress("bind", merged.bind, world));
+  const bind = given &&
+    await attempt(() => bindOnInterface(merged.interfaceName, given, world));
+  const advertise = await attempt(() =>
+    merged.advertise === ""
+      ? null
+      : readAddress("advertise", merged.advertise, world)
+  );
+  const encryptKey = await attempt(() =>
+    merged.encryptKey === "" ? null : readKey(merged.encryptKey)
+  );
+  const profile = await attempt(() => readProfile(merged.profile));
+  if (
+    logLevel === undefined || bind === undefined || advertise === undefined ||
+    encryptKey === undefined || profile === undefined
+  ) return undefined;
+  return {
+    nodeName: merged.nodeName,
+    tags: merged.tags,
+    tagsFile: merged.tagsFile,
     bind,
     ...(advertise && { advertise }),
     ...(encryptKey && { encryptKey }),
-    ...(merged.keyringFile !== "" && { keyringFile: merged.keyringFile }),
+    keyringFile: merged.keyringFile,
     logLevel,
-    profile: readProfile(merged.profile),
+    profile,
     protocol: merged.protocol,
     rpcAddr: merged.rpcAddr,
     rpcAuth: merged.rpcAuth,
-    tags: merged.tags,
     startJoin: merged.startJoin,
+    retryJoin: merged.retryJoin,
+    retryIntervalMs: merged.retryIntervalMs,
+    retryMaxAttempts: merged.retryMaxAttempts,
+    replayOnJoin: merged.replayOnJoin,
+    eventHandlers: merged.eventHandlers,
+    snapshotPath: merged.snapshotPath,
+    rejoinAfterLeave: merged.rejoinAfterLeave,
+    leaveOnTerminate: merged.leaveOnTerminate,
+    skipLeaveOnInterrupt: merged.skipLeaveOnInterrupt,
+    // What files say of it is overruled by the command line, always.
+    compression: !merged.disableCompression,
+    broadcastTimeoutMs: merged.broadcastTimeoutMs,
+    reconnectIntervalMs: merged.reconnectIntervalMs,
+    reconnectTimeoutMs: merged.reconnectTimeoutMs,
+    tombstoneTimeoutMs: merged.tombstoneTimeoutMs,
+    queryBytesMax: merged.queryBytesMax,
+    queryResponseBytesMax: merged.queryResponseBytesMax,
+    userEventBytesMax: merged.userEventBytesMax,
+    nameResolution: !merged.disableNameResolution,
+    coordinates: !merged.disableCoordinates,
+    validateNodeNames: merged.validateNodeNames,
   };
 }
 
@@ -175,42 +263,76 @@ export function parseTags(texts: readonly string[]): Map<string, string> {
   }));
 }
 
-function readLogLevel(text: string): LogLevel {
+/** @throws {ConfigError} when there is no such level */
+export function readLogLevel(text: string): LogLevel {
   const level = parseLogLevel(text);
   if (level !== undefined) return level;
   throw new ConfigError(
     `Invalid log level: ${text.toUpperCase()}. ` +
       `Valid log levels are: [${LOG_LEVELS.join(" ")}]`,
+    { setting: "logLevel" },
   );
 }
 
+function addressesOf(
+  name: string,
+  world: ConfigWorld,
+): readonly string[] | undefined {
+  return (world.interfaceAddresses ?? interfaceAddresses)(name);
+}
+
+function bindOnInterface(
+  name: string,
+  bind: HostPort,
+  world: ConfigWorld,
+): HostPort {
+  // One that does not exist was reported by the merge.
+  const addresses = name === "" ? undefined : addressesOf(name, world);
+  if (addresses === undefined) return bind;
+  const chosen = addressOnInterface(name, addresses, bind);
+  if (chosen !== bind) {
+    world.say?.(`Using interface '${name}' address '${chosen.host}'`);
+  }
+  return chosen;
+}
+
 async function readAddress(
-  which: "bind" | "advertise",
+  setting: "bind" | "advertise",
   text: string,
   world: ConfigWorld,
 ): Promise<HostPort> {
-  try {
-    return await resolveBindAddress(text, DEFAULT_BIND_PORT, world.lookup);
-  } catch (error) {
-    const reason = (error as Error).message;
-    throw new ConfigError(`Invalid ${which} address: ${reason}`, {
-      cause: error,
-    });
-  }
+  return await orComplain(
+    `Invalid ${setting} address`,
+    setting,
+    () => resolveBindAddress(text, DEFAULT_BIND_PORT, world.lookup),
+  );
 }
 
-function readKey(text: string): Uint8Array {
+async function readKey(text: string): Promise<Uint8Array> {
+  return await orComplain(
+    "Invalid encryption key",
+    "encryptKey",
+    () => decodeBase64(text),
+  );
+}
+
+/** Any error of a step as a mistake in the setting. */
+async function orComplain<T>(
+  what: string,
+  setting: SettingName,
+  step: () => T | Promise<T>,
+): Promise<T> {
   try {
-    return decodeBase64(text);
+    return await step();
   } catch (error) {
-    const reason = (error as Error).message;
-    throw new ConfigError(`Invalid encryption key: ${reason}`, {
+    throw new ConfigError(`${what}: ${(error as Error).message}`, {
       cause: error,
+      setting,
     });
   }
 }
 
 function readProfile(text: string): ProfileName {
   if (Object.hasOwn(PROFILES, text)) return text as ProfileName;
-  throw new ConfigError(`Unknown profile: ${text}`);
+  throw new ConfigError(`Unknown profile: ${text}`, { setting: "profile" });
 }

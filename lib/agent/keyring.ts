@@ -22,7 +22,7 @@ export async function openKeyring(
   log: AgentLog,
 ): Promise<Keyring | undefined> {
   const { encryptKey, keyringFile } = settings;
-  if (keyringFile === undefined) {
+  if (keyringFile === "") {
     return encryptKey && await makeKeyring(
       [encryptKey],
       (reason) => startText(`Failed to create memberlist: ${reason}`),

@@ -62,7 +62,10 @@ export class AgentLog {
   /** @param text begins with its component: `agent: Received event: ...` */
   log(level: LogLevel, text: string): void {
     const rank = logLevelRank(level);
-    const line = `${formatTime(this.#options.now())} [${level}] ${text}`;
+    // Errors that list their causes end in line breaks; one of them is the line's.
+    const line = `${formatTime(this.#options.now())} [${level}] ${
+      text.replace(/\n$/, "")
+    }`;
     this.#ring.push({ rank, line });
     if (rank >= this.#rank) this.#show(line);
     for (const { rank: least, listener } of this.#subscribers) {

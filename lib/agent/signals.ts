@@ -2,13 +2,15 @@
  * From signals to the end of the agent.
  *
  *     waiting ──SIGINT──▶ leaving ──left──▶ exit 0
- *        │ │                 └──3 s, or any further signal──▶ exit 1
- *        │ └──SIGTERM──▶ exit 1
- *        └──went down by itself (a leave by command)──▶ exit 0
+ *      ▲ │ │ │               └──3 s, or any further signal──▶ exit 1
+ *      │ │ │ └──SIGTERM──▶ exit 1
+ *      │ │ └──went down by itself (a leave by command)──▶ exit 0
+ *      │ │      └──gave up (nobody to join)──▶ exit 1
+ *      └─SIGHUP──▶ reload
  *
- * SIGHUP asks for a reload. All settings come from the command line, so there
- * is nothing to reload, and the agent says so; during a leave it counts as a
- * further signal like the others.
+ * Settings may have it that SIGTERM leaves the cluster too, or that SIGINT does
+ * not. During a leave SIGHUP counts as a further signal like the others. Signals
+ * that come during a reload wait for its end.
  *
  * Source: serf `command.go`, handleSignals.
  */
@@ -76,6 +78,12 @@ export class ProcessSignals implements SignalSource {
 export interface EndOptions {
   /** Prints one message. */
   say(message: string): void;
+  /** Whether SIGINT and SIGTERM leave the cluster; asked when one comes. */
+  leavesOn(signal: "interrupt" | "terminated"): boolean;
+  /** Reads the settings again. */
+  reload(): Promise<void>;
+  /** Fulfilled when the agent has no more hope and gives up; never, if absent. */
+  readonly gaveUp?: Promise<void>;
   /** Longest graceful leave, ms; 3 s unless given. */
   readonly gracefulLimitMs?: number;
 }
@@ -97,14 +105,15 @@ export async function awaitEnd(
   signals: SignalSource,
   options: EndOptions,
 ): Promise<number> {
-  const down = agent.down.then(() => undefined);
+  const ends: Promise<number>[] = [agent.down.then(() => 0)];
+  if (options.gaveUp) ends.push(options.gaveUp.then(() => 1));
   while (true) {
-    const signal = await Promise.race([signals.next(), down]);
-    if (signal === undefined) return 0;
+    const signal = await Promise.race([signals.next(), ...ends]);
+    if (typeof signal === "number") return signal;
     options.say(`Caught signal: ${signal}`);
-    if (signal === "terminated") return 1;
-    if (signal === "interrupt") break;
-    options.say("Nothing to reload: all settings come from the command line");
+    if (signal === "hangup") await options.reload();
+    else if (options.leavesOn(signal)) break;
+    else return 1;
   }
   options.say("Gracefully shutting down agent...");
   return await leaveGracefully(agent, signals, options);

@@ -92,6 +92,28 @@ export function localAddresses(): LocalAddress[] {
 }
 
 /**
+ * The addresses of one network interface, in the system's order.
+ *
+ * @returns `undefined` when there is no such interface; on systems other than
+ * Linux also when it has no address
+ */
+export function interfaceAddresses(name: string): string[] | undefined {
+  const found = localAddresses().filter((each) => each.name === name);
+  if (found.length > 0) return found.map(({ address }) => address);
+  return hasInterface(name) ? [] : undefined;
+}
+
+/** The runtime lists interfaces with addresses only; Linux knows of the others. */
+function hasInterface(name: string): boolean {
+  if (Deno.build.os !== "linux" || !/^[^/.][^/]*$/.test(name)) return false;
+  try {
+    return Deno.statSync(`/sys/class/net/${name}`).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Name of the interface with the IPv4 default route, on Linux; elsewhere
  * `undefined`, and the system's own order of interfaces has to do.
  */

@@ -33,3 +33,17 @@ export function listenErrorText(
   const address = formatEndpoint(at.host, at.port);
   return `listen ${network} ${address}: bind: ${systemErrorText(error)}`;
 }
+
+/** Why a file could not be used: `open /etc/serf: permission denied`. */
+export function fileErrorText(
+  operation: string,
+  path: string,
+  error: unknown,
+): string {
+  const { message } = error as Error;
+  // The runtime writes its own operation behind the number.
+  const words = /^(.*?) \(os error \d+\)/.exec(message)?.[1];
+  if (words === undefined) return message;
+  const lower = words.slice(0, 1).toLowerCase() + words.slice(1);
+  return `${operation} ${path}: ${lower}`;
+}

@@ -1,6 +1,7 @@
 /** Settings of the Serf engine. Source of names and numbers: serf `config.go`. */
 
 import { type SwimConfig, swimConfig } from "../swim/config.ts";
+import { nodeNameProblem } from "./node_name.ts";
 
 /** Everything a Serf engine must be told. Make one with `serfConfig`. */
 export interface SerfConfig {
@@ -87,6 +88,13 @@ export interface SerfConfig {
    * change lasts as long as the engine. The ring itself is `swim.keyring`.
    */
   readonly savesKeyring: boolean;
+  /**
+   * Whether names with unusual characters are refused, our own at the start and
+   * those of others whenever they come (see `node_name.ts`). Others may let them
+   * in all the same, and the views of the cluster then differ; a join into a
+   * cluster that has such a member fails.
+   */
+  readonly validateNodeNames: boolean;
   /** Most broadcasts that wait in each queue; beyond it the most-sent are dropped. */
   readonly queueDepthMax: number;
 }
@@ -128,6 +136,10 @@ export function serfConfig(
       `Event and query buffers need at least one slot, have ${eventBuffer} and ${queryBuffer}`,
     );
   }
+  const nameProblem = given.validateNodeNames
+    ? nodeNameProblem(given.swim.name)
+    : undefined;
+  if (nameProblem !== undefined) throw new RangeError(nameProblem);
   return {
     tags: new Map(),
     broadcastTimeoutMs: 5_000,
@@ -148,6 +160,7 @@ export function serfConfig(
     enableNameConflictResolution: true,
     enableCoordinates: true,
     savesKeyring: false,
+    validateNodeNames: false,
     queueDepthMax: 4_096,
     ...given,
     protocolVersion,

@@ -46,6 +46,7 @@ import { Inbox } from "./inbox.ts";
 import { Joins } from "./join.ts";
 import { Departures } from "./leave.ts";
 import { type Member, unknownSelf } from "./member.ts";
+import { nodeNameProblem } from "./node_name.ts";
 import { OwnIntents } from "./own_intent.ts";
 import { PushPulls } from "./push_pull.ts";
 import { Queries } from "./query.ts";
@@ -448,7 +449,8 @@ export class SerfEngine {
         this.#queues.take(overheadBytes, roomBytes, this.#roster.size, copies),
       localState: () => this.#pushPulls.localState(),
       ackPayload: () => this.#coordinates.ackPayload,
-      refuseMember: () => undefined,
+      refuseMember: ({ name }) =>
+        this.#core.config.validateNodeNames ? nodeNameProblem(name) : undefined,
     };
   }
 

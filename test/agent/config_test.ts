@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import {
   ConfigError,
   mergeLayers,
+  mergeSettings,
   parseTags,
   readSettings,
+  resolveSettings,
   type SettingsLayer,
 } from "../../lib/agent/config.ts";
 
@@ -14,14 +16,36 @@ const read = (...layers: SettingsLayer[]) => readSettings(layers, WORLD);
 Deno.test("readSettings() fills in the defaults of Serf's agent", async () => {
   assert.deepEqual(await read({}), {
     nodeName: "this-machine",
+    tags: new Map(),
+    tagsFile: "",
     bind: { host: "0.0.0.0", port: 7946 },
+    keyringFile: "",
     logLevel: "INFO",
     profile: "lan",
     protocol: 5,
     rpcAddr: "127.0.0.1:7373",
     rpcAuth: "",
-    tags: new Map(),
     startJoin: [],
+    retryJoin: [],
+    retryIntervalMs: 30_000,
+    retryMaxAttempts: 0,
+    replayOnJoin: false,
+    eventHandlers: [],
+    snapshotPath: "",
+    rejoinAfterLeave: false,
+    leaveOnTerminate: false,
+    skipLeaveOnInterrupt: false,
+    compression: true,
+    broadcastTimeoutMs: 5_000,
+    reconnectIntervalMs: 30_000,
+    reconnectTimeoutMs: 86_400_000,
+    tombstoneTimeoutMs: 86_400_000,
+    queryBytesMax: 1_024,
+    queryResponseBytesMax: 1_024,
+    userEventBytesMax: 512,
+    nameResolution: true,
+    coordinates: true,
+    validateNodeNames: false,
   });
 });
 
@@ -113,4 +137,97 @@ Deno.test("readSettings() reports the first mistake in Serf's order", async () =
       return true;
     });
   }
+});
+
+/** What is said while the layer is merged and resolved. */
+async function saidOf(layer: SettingsLayer): Promise<string[]> {
+  const said: string[] = [];
+  await readSettings([layer], {
+    ...WORLD,
+    say: (message) => said.push(message),
+  });
+  return said;
+}
+
+Deno.test("readSettings() warns in Serf's words and order", async () => {
+  assert.deepEqual(
+    await saidOf({
+      rejoinAfterLeave: true,
+      broadcastTimeoutMs: 999,
+      retryIntervalMs: -5,
+      role: "web",
+    }),
+    [
+      "Deprecation warning: 'Role' has been replaced with 'Tags'",
+      "Warning: 'RetryInterval' is too low. Setting to 1s",
+      "Warning: 'BroadcastTimeout' is too low. Setting to 1s",
+      "Warning: 'RejoinAfterLeave' enabled without snapshot file",
+    ],
+  );
+  assert.deepEqual(
+    await saidOf({
+      rejoinAfterLeave: true,
+      snapshotPath: "s",
+      retryIntervalMs: 1_000,
+      broadcastTimeoutMs: 1_000,
+    }),
+    [],
+  );
+});
+
+Deno.test("readSettings() lengthens waits that are too short", async () => {
+  const { retryIntervalMs, broadcastTimeoutMs } = await read({
+    retryIntervalMs: 10,
+    broadcastTimeoutMs: -1,
+  });
+  assert.deepEqual([retryIntervalMs, broadcastTimeoutMs], [1_000, 1_000]);
+});
+
+Deno.test("readSettings() sets the role above a tag of that name", async () => {
+  const { tags } = await read(
+    { role: "web", tags: new Map([["role", "db"], ["dc", "east"]]) },
+    { tags: new Map([["role", "lb"]]) },
+  );
+  assert.deepEqual(tags, new Map([["role", "web"], ["dc", "east"]]));
+});
+
+Deno.test("readSettings() compresses unless a flag forbids it, whatever files say", async () => {
+  const file: SettingsLayer = { enableCompression: false };
+  assert.equal((await read(file)).compression, true);
+  assert.equal((await read({ disableCompression: true })).compression, false);
+  assert.equal(
+    (await read({ enableCompression: true }, { disableCompression: true }))
+      .compression,
+    false,
+  );
+});
+
+Deno.test("resolveSettings() finds all mistakes when it is told to go on", async () => {
+  const found: (string | undefined)[] = [];
+  const merged = mergeSettings(
+    [{
+      logLevel: "x",
+      bind: "x:y",
+      advertise: "1.2.3",
+      encryptKey: "@",
+      profile: "x",
+      interfaceName: "nope0",
+    }],
+    WORLD,
+    ({ setting }) => found.push(setting),
+  );
+  const settings = await resolveSettings(
+    merged,
+    WORLD,
+    ({ setting }) => found.push(setting),
+  );
+  assert.equal(settings, undefined);
+  assert.deepEqual(found, [
+    "interfaceName",
+    "logLevel",
+    "bind",
+    "advertise",
+    "encryptKey",
+    "profile",
+  ]);
 });

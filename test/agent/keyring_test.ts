@@ -51,7 +51,10 @@ async function open(settings: {
     now: () => new Date(),
   });
   log.open();
-  return { keyring: await openKeyring(settings, log), lines };
+  return {
+    keyring: await openKeyring({ keyringFile: "", ...settings }, log),
+    lines,
+  };
 }
 
 Deno.test("openKeyring() takes and refuses the files that Serf does, in its words", async () => {

@@ -33,7 +33,7 @@ Deno.test("AgentLog.log() holds lines back until the log is opened", () => {
   log.log("WARN", "agent: error joining: 1 error occurred:\n\t* no\n\n");
   assert.deepEqual(shown, [
     `    ${STAMP} [INFO] agent: Serf agent starting\n`,
-    `    ${STAMP} [WARN] agent: error joining: 1 error occurred:\n\t* no\n\n\n`,
+    `    ${STAMP} [WARN] agent: error joining: 1 error occurred:\n\t* no\n\n`,
   ]);
 });
 

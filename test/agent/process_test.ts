@@ -98,7 +98,7 @@ Deno.test("agent survives SIGHUP; a second signal ends a leave", {
   using agent = new AgentProcess();
   await agent.ready();
   agent.child.kill("SIGHUP");
-  await agent.says("==> Nothing to reload");
+  await agent.says("==> Reloading configuration...");
   agent.child.kill("SIGINT");
   await agent.says("requesting graceful leave");
   agent.child.kill("SIGHUP");
@@ -106,7 +106,7 @@ Deno.test("agent survives SIGHUP; a second signal ends a leave", {
   assert.equal(code, 1);
   assert.deepEqual(lines.slice(0, 5), [
     "==> Caught signal: hangup",
-    "==> Nothing to reload: all settings come from the command line",
+    "==> Reloading configuration...",
     "==> Caught signal: interrupt",
     "==> Gracefully shutting down agent...",
     "    [INFO] agent: requesting graceful leave from Serf",

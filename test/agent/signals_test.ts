@@ -3,6 +3,7 @@ import {
   type AgentSignal,
   awaitEnd,
   type EndingAgent,
+  type EndOptions,
   type SignalSource,
 } from "../../lib/agent/signals.ts";
 
@@ -35,11 +36,18 @@ function agentThat(leaves: "leaves" | "hangs" | "fails"): EndingAgent {
 async function end(
   agent: EndingAgent,
   signals: SignalSource,
+  options: Partial<EndOptions> = {},
 ): Promise<[number, string[]]> {
   const said: string[] = [];
   const code = await awaitEnd(agent, signals, {
     say: (message) => said.push(message),
+    leavesOn: (signal) => signal === "interrupt",
+    reload: () => {
+      said.push("reloads");
+      return Promise.resolve();
+    },
     gracefulLimitMs: LIMIT_MS,
+    ...options,
   });
   return [code, said];
 }
@@ -73,15 +81,54 @@ Deno.test("awaitEnd() cuts a leave off on any further signal", async () => {
   }
 });
 
-Deno.test("awaitEnd() survives SIGHUP and says that nothing changed", async () => {
+Deno.test("awaitEnd() reloads on each SIGHUP and goes on", async () => {
   const [code, said] = await end(
     agentThat("leaves"),
     signalsOf("hangup", "hangup", "terminated"),
   );
   assert.equal(code, 1);
-  assert.equal(said[0], "Caught signal: hangup");
-  assert.match(said[1] ?? "", /^Nothing to reload/);
-  assert.equal(said.length, 5);
+  assert.deepEqual(said, [
+    "Caught signal: hangup",
+    "reloads",
+    "Caught signal: hangup",
+    "reloads",
+    "Caught signal: terminated",
+  ]);
+});
+
+Deno.test("awaitEnd() leaves on the signals that the settings name", async () => {
+  const agent = agentThat("leaves");
+  assert.deepEqual(
+    await end(agent, signalsOf("terminated"), { leavesOn: () => true }),
+    [0, ["Caught signal: terminated", "Gracefully shutting down agent..."]],
+  );
+  assert.deepEqual(
+    await end(agent, signalsOf("interrupt"), { leavesOn: () => false }),
+    [1, ["Caught signal: interrupt"]],
+  );
+});
+
+Deno.test("awaitEnd() asks what a signal means when it comes, after reloads", async () => {
+  let leaves = false;
+  const [code] = await end(
+    agentThat("leaves"),
+    signalsOf("hangup", "terminated"),
+    {
+      leavesOn: () => leaves,
+      reload: () => {
+        leaves = true;
+        return Promise.resolve();
+      },
+    },
+  );
+  assert.equal(code, 0);
+});
+
+Deno.test("awaitEnd() ends with 1 when the agent gave up", async () => {
+  assert.deepEqual(
+    await end(agentThat("leaves"), signalsOf(), { gaveUp: Promise.resolve() }),
+    [1, []],
+  );
 });
 
 Deno.test("awaitEnd() ends with 0 when the agent went down by itself", async () => {

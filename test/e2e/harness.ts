@@ -8,6 +8,7 @@
  * true the failure shows what every agent printed.
  */
 
+import { dirname } from "node:path";
 import { type FreeAddress, PortSource } from "./ports.ts";
 import {
   type CliOptions,
@@ -41,6 +42,8 @@ export interface AgentOptions {
   readonly encrypt?: string | undefined;
   readonly logLevel?: string;
   readonly rpcAuth?: string | undefined;
+  /** The test has put the token into a configuration file. */
+  readonly isTokenInFile?: boolean;
   readonly profile?: "lan" | "wan" | "local";
   /** Gossip addresses to join at start. */
   readonly join?: readonly string[];
@@ -68,6 +71,7 @@ export class Agent {
       encrypt,
       logLevel = "debug",
       rpcAuth,
+      isTokenInFile,
       profile,
     } = options;
     this.process = new Running(kind, [
@@ -81,7 +85,7 @@ export class Agent {
       ) => ["-tag", `${key}=${value}`]),
       ...(encrypt === undefined ? [] : [`-encrypt=${encrypt}`]),
       ...(profile === undefined ? [] : [`-profile=${profile}`]),
-      ...(rpcAuth === undefined || kind === "hashicorp"
+      ...(rpcAuth === undefined || kind === "hashicorp" || isTokenInFile
         ? []
         : [`-rpc-auth=${rpcAuth}`]),
       ...(configFile === undefined ? [] : [`-config-file=${configFile}`]),
@@ -232,7 +236,8 @@ export class Cluster implements AsyncDisposable {
       at?.gossip ?? this.#ports.take(host),
       at?.rpc ?? this.#ports.take(host),
       // HashiCorp's agent takes the token from a file alone.
-      options.rpcAuth === undefined || options.kind === "ours"
+      options.rpcAuth === undefined || options.kind === "ours" ||
+        options.isTokenInFile
         ? undefined
         : this.writeFile(
           `${options.name}.json`,
@@ -279,6 +284,7 @@ export class Cluster implements AsyncDisposable {
   writeFile(name: string, text: string): string {
     this.#directory ??= Deno.makeTempDirSync({ prefix: "serf_e2e_" });
     const path = `${this.#directory}/${name}`;
+    Deno.mkdirSync(dirname(path), { recursive: true });
     Deno.writeTextFileSync(path, text);
     return path;
   }

@@ -1,0 +1,247 @@
+/**
+ * Layers of settings: what each source says, and what they mean together.
+ *
+ *     defaults, files in their order, flags ──merge──▶ one layer
+ *
+ * A layer holds raw values, in the form in which people write them. Later layers
+ * win, by the rule of the value's kind; the table in `config_keys.ts` knows the
+ * kinds. Nothing is checked here: a bad value that a later layer replaces does
+ * no harm.
+ *
+ * Source: serf `config.go` (Config, DefaultConfig, MergeConfig).
+ */
+
+import { CONFIG_KEYS, type KeyKind } from "./config_keys.ts";
+
+/**
+ * An event handler as a file may describe it; on the command line, and in files
+ * too, a handler is a text `FILTER=SCRIPT`.
+ */
+export interface HandlerObject {
+  /** As in front of the `=`; every event when absent. */
+  readonly filter?: string;
+  readonly script: string;
+  /** A duration as text. */
+  readonly timeout?: string;
+  readonly concurrency?: number;
+  readonly on_full?: string;
+}
+
+/**
+ * What one source of settings says. What it leaves out, or gives as an empty
+ * text, as zero or as false, it has no opinion about; of the protocol version
+ * also not if it is negative.
+ */
+export interface SettingsLayer {
+  /** Path of the file that says this; absent for the command line. */
+  readonly origin?: string;
+  /** Our name, unique in the cluster. */
+  readonly nodeName?: string;
+  /** Becomes the tag `role`. */
+  readonly role?: string;
+  /** Merged key by key. */
+  readonly tags?: ReadonlyMap<string, string>;
+  /** Where tags are kept between runs. */
+  readonly tagsFile?: string;
+  /** Gossip address, TCP and UDP: `HOST`, `HOST:PORT`, `[V6]`, `[V6]:PORT`. */
+  readonly bind?: string;
+  /** Name of the network interface to bind to. */
+  readonly interfaceName?: string;
+  /** Address told to others, in the same forms; the port does not follow `bind`. */
+  readonly advertise?: string;
+  /** Base64 of 16, 24 or 32 bytes. */
+  readonly encryptKey?: string;
+  /** Where keys are kept between runs. */
+  readonly keyringFile?: string;
+  /** One of TRACE, DEBUG, INFO, WARN, ERR, in any case. */
+  readonly logLevel?: string;
+  /** `lan`, `wan` or `local`. */
+  readonly profile?: string;
+  /** Serf protocol version, 2 to 5. */
+  readonly protocol?: number;
+  /** Where commands are served: `HOST:PORT`. */
+  readonly rpcAddr?: string;
+  /** What commands must present; empty lets everybody in. */
+  readonly rpcAuth?: string;
+  /** Addresses to join at start, where a failure is fatal. Lists are appended. */
+  readonly startJoin?: readonly string[];
+  /** Addresses to join as soon as one of them answers. */
+  readonly retryJoin?: readonly string[];
+  /** Failed attempts that are followed by another one; 0 or less for no limit. */
+  readonly retryMaxAttempts?: number;
+  /** Pause after a failed attempt, ms. */
+  readonly retryIntervalMs?: number;
+  /** Deliver user events from before our own joins. */
+  readonly replayOnJoin?: boolean;
+  /** Texts `FILTER=SCRIPT`, or objects. Lists are appended. */
+  readonly eventHandlers?: readonly (string | HandlerObject)[];
+  /** Where members and clocks are kept between runs. */
+  readonly snapshotPath?: string;
+  /** Join again even if the snapshot says that we left. */
+  readonly rejoinAfterLeave?: boolean;
+  /** Leave the cluster on SIGTERM. */
+  readonly leaveOnTerminate?: boolean;
+  /** Do not leave the cluster on SIGINT. */
+  readonly skipLeaveOnInterrupt?: boolean;
+  /** Largest encoded query that we send, bytes. */
+  readonly queryBytesMax?: number;
+  /** Largest encoded answer to a query that we send, bytes. */
+  readonly queryResponseBytesMax?: number;
+  /** Largest name plus payload of a user event, bytes. */
+  readonly userEventBytesMax?: number;
+  /** Longest wait for a message of ours to be gossiped, ms. */
+  readonly broadcastTimeoutMs?: number;
+  /** Time between attempts to reach a failed member again, ms. */
+  readonly reconnectIntervalMs?: number;
+  /** Failed members are forgotten after this, ms. */
+  readonly reconnectTimeoutMs?: number;
+  /** Left members are forgotten after this, ms. */
+  readonly tombstoneTimeoutMs?: number;
+  /** Do not vote when two nodes claim one name. */
+  readonly disableNameResolution?: boolean;
+  /** Do not measure where we are in the network. */
+  readonly disableCoordinates?: boolean;
+  /** Refuse names of nodes that have unusual characters. */
+  readonly validateNodeNames?: boolean;
+  /** Send nothing compressed. Only the command line can say so. */
+  readonly disableCompression?: boolean;
+  /** What files say about compression, which never counts. */
+  readonly enableCompression?: boolean;
+}
+
+/** The name of one setting. */
+export type SettingName = Exclude<keyof SettingsLayer, "origin">;
+
+/** What all layers together say. */
+export type MergedSettings = Readonly<
+  Required<Pick<SettingsLayer, SettingName>>
+>;
+
+/** The lowest layer. The node's name is the host's, which only the system knows. */
+export const DEFAULT_SETTINGS = {
+  nodeName: "",
+  role: "",
+  tags: new Map(),
+  tagsFile: "",
+  bind: "0.0.0.0",
+  interfaceName: "",
+  advertise: "",
+  encryptKey: "",
+  keyringFile: "",
+  logLevel: "INFO",
+  profile: "lan",
+  protocol: 5,
+  rpcAddr: "127.0.0.1:7373",
+  rpcAuth: "",
+  startJoin: [],
+  retryJoin: [],
+  retryMaxAttempts: 0,
+  retryIntervalMs: 30_000,
+  replayOnJoin: false,
+  eventHandlers: [],
+  snapshotPath: "",
+  rejoinAfterLeave: false,
+  leaveOnTerminate: false,
+  skipLeaveOnInterrupt: false,
+  queryBytesMax: 1_024,
+  queryResponseBytesMax: 1_024,
+  userEventBytesMax: 512,
+  broadcastTimeoutMs: 5_000,
+  reconnectIntervalMs: 30_000,
+  reconnectTimeoutMs: 24 * 3_600_000,
+  tombstoneTimeoutMs: 24 * 3_600_000,
+  disableNameResolution: false,
+  disableCoordinates: false,
+  validateNodeNames: false,
+  disableCompression: false,
+  enableCompression: false,
+} as const satisfies MergedSettings;
+
+/** Settings that make no sense. The message is what the agent prints. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+  /** @param setting the one at fault, if it is a single one */
+  constructor(
+    message: string,
+    options?: ErrorOptions & { readonly setting?: SettingName },
+  ) {
+    super(message, options);
+    this.setting = options?.setting;
+  }
+  readonly setting: SettingName | undefined;
+}
+
+/** One layer that says what all of them together mean; later ones win. */
+export function mergeLayers(layers: readonly SettingsLayer[]): MergedSettings {
+  const merged: Record<string, unknown> = { ...DEFAULT_SETTINGS };
+  for (const layer of layers) {
+    for (const { setting, kind } of CONFIG_KEYS) {
+      const value = layer[setting];
+      if (!says(layer, setting)) continue;
+      merged[setting] = combine(kind, merged[setting], value);
+    }
+  }
+  return merged as unknown as MergedSettings;
+}
+
+/** Whether a layer has an opinion about a setting. */
+function says(layer: SettingsLayer, setting: SettingName): boolean {
+  const value = layer[setting];
+  if (setting === "protocol") return ((value as number) ?? 0) > 0;
+  if (Array.isArray(value)) return value.length > 0;
+  return value instanceof Map ? value.size > 0 : Boolean(value);
+}
+
+/** An opinion on top of what was said before. */
+function combine(kind: KeyKind, before: unknown, value: unknown): unknown {
+  switch (kind) {
+    case "map":
+      return new Map([
+        ...before as ReadonlyMap<string, string>,
+        ...value as ReadonlyMap<string, string>,
+      ]);
+    case "list":
+    case "handlers":
+      return [...before as readonly unknown[], ...value as readonly unknown[]];
+    case "text":
+    case "boolean":
+    case "integer":
+    case "duration":
+      return value;
+  }
+}
+
+/**
+ * Where the value of a setting comes from: all files that add to a list or a
+ * map, or the last one that has an opinion.
+ *
+ * @returns paths, `undefined` among them for the command line; nothing for a
+ * default
+ */
+export function originsOf(
+  setting: SettingName,
+  layers: readonly SettingsLayer[],
+): (string | undefined)[] {
+  const kind = CONFIG_KEYS.find((key) => key.setting === setting)?.kind;
+  const origins = layers.filter((layer) => says(layer, setting))
+    .map(({ origin }) => origin);
+  const isSum = kind === "list" || kind === "map" || kind === "handlers";
+  return isSum ? origins : origins.slice(-1);
+}
+
+/**
+ * The message of a complaint, and in a second line which file has the value that
+ * it is about, if one has. Who wrote it on the command line knows that.
+ */
+export function explainError(
+  error: ConfigError,
+  layers: readonly SettingsLayer[],
+): string {
+  const { message, setting } = error;
+  const key = CONFIG_KEYS.find((each) => each.setting === setting);
+  if (key === undefined) return message;
+  const files = originsOf(key.setting, layers)
+    .filter((origin) => origin !== undefined);
+  if (files.length === 0) return message;
+  return `${message}\n    ${files.join(", ")}: "${key.key}" takes ${key.takes}`;
+}

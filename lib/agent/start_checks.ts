@@ -1,0 +1,218 @@
+/**
+ * What can be known to be wrong before an agent is started.
+ *
+ * The engine refuses settings that are out of its range, and files are opened
+ * only at the start; `serf agent -check` wants to know before, and all of it.
+ * The messages are those of a start that fails.
+ *
+ * Source: serf `command.go` (setupAgent, startAgent), `agent.go` (Create,
+ * loadTagsFile, loadKeyringFile), `serf.go` (Create).
+ */
+
+import { dirname } from "node:path";
+import { decodeBase64 } from "../kit/base64.ts";
+import {
+  isMap,
+  type JsonRead,
+  JsonSyntaxError,
+  readFirstJson,
+} from "../kit/json_reader.ts";
+import { resolveJoinAddress, resolveListenAddress } from "../net/resolve.ts";
+import { unixPathOf } from "../net/rpc_endpoint.ts";
+import { fileErrorText } from "../net/system_error.ts";
+import { serfConfig } from "../serf/config.ts";
+import { META_BYTES_MAX } from "../swim/config.ts";
+import { encodeTags } from "../wire/serf_messages.ts";
+import { DEFAULT_BIND_PORT } from "./config.ts";
+import { readKeyringFile } from "./keyring_file.ts";
+import {
+  ConfigError,
+  type MergedSettings,
+  type SettingName,
+} from "./config_layer.ts";
+
+const SETUP = "Failed to setup the Serf agent: ";
+const CREATE = "Failed to start the Serf agent: Error creating Serf: ";
+
+/** Settings that the engine will refuse. */
+export function engineProblems(merged: MergedSettings): ConfigError[] {
+  const { protocol, nodeName, validateNodeNames, tags } = merged;
+  const { userEventBytesMax } = merged;
+  const problems: ConfigError[] = [];
+  const check = (
+    setting: SettingName,
+    given: Partial<Parameters<typeof serfConfig>[0]>,
+  ) => {
+    try {
+      serfConfig({
+        ...given,
+        swim: {
+          name: nodeName,
+          advertiseAddr: new Uint8Array(4),
+          advertisePort: 0,
+        },
+      });
+    } catch (error) {
+      problems.push(problem(setting, CREATE, error));
+    }
+  };
+  check("protocol", { protocolVersion: protocol });
+  check("userEventBytesMax", { userEventBytesMax });
+  check("nodeName", { validateNodeNames });
+  if (encodeTags(tags, protocol).length > META_BYTES_MAX) {
+    problems.push(
+      problem(
+        "tags",
+        CREATE,
+        `Encoded length of tags exceeds limit of ${META_BYTES_MAX} bytes`,
+      ),
+    );
+  }
+  if (!isKeyLength(merged.encryptKey)) {
+    problems.push(
+      problem("encryptKey", `${CREATE}Failed to create memberlist: `, KEY_SIZE),
+    );
+  }
+  return problems;
+}
+
+/** Files and addresses with which a start will fail. */
+export async function outsideProblems(
+  merged: MergedSettings,
+): Promise<ConfigError[]> {
+  const { tagsFile, keyringFile, snapshotPath, tags } = merged;
+  const checks: [SettingName, string, () => unknown][] = [];
+  if (tagsFile !== "") {
+    checks.push(["tagsFile", SETUP, () => checkTagsFile(tagsFile, tags)]);
+  }
+  if (keyringFile !== "") {
+    const hasKey = merged.encryptKey !== "";
+    checks.push([
+      "keyringFile",
+      SETUP,
+      () => checkKeyringFile(keyringFile, hasKey),
+    ]);
+  }
+  if (snapshotPath !== "") {
+    checks.push([
+      "snapshotPath",
+      `${CREATE}Failed to setup snapshot: failed to open snapshot: `,
+      () => checkDirectory(snapshotPath),
+    ]);
+  }
+  checks.push([
+    "rpcAddr",
+    "Error starting RPC listener: listen tcp: ",
+    async () => {
+      const { rpcAddr } = merged;
+      if (unixPathOf(rpcAddr) === undefined) {
+        await resolveListenAddress(rpcAddr);
+      }
+    },
+  ]);
+  for (const setting of ["startJoin", "retryJoin"] as const) {
+    for (const address of merged[setting]) {
+      checks.push([
+        setting,
+        `Invalid address to join '${address}': `,
+        // Whether a name is known is a matter of the moment, its form is not.
+        () => resolveJoinAddress(address, DEFAULT_BIND_PORT, nobody),
+      ]);
+    }
+  }
+  const problems: ConfigError[] = [];
+  for (const [setting, prefix, check] of checks) {
+    try {
+      await check();
+    } catch (error) {
+      problems.push(problem(setting, prefix, error));
+    }
+  }
+  return problems;
+}
+
+const KEY_LENGTHS: readonly number[] = [16, 24, 32];
+const KEY_SIZE = "key size must be 16, 24 or 32 bytes";
+const nobody = () => Promise.resolve([]);
+
+function problem(
+  setting: SettingName,
+  prefix: string,
+  reason: unknown,
+): ConfigError {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return new ConfigError(prefix + text, { cause: reason, setting });
+}
+
+async function checkTagsFile(
+  path: string,
+  tags: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (tags.size > 0) {
+    throw new Error("Tags config not allowed while using tag files");
+  }
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    // It is made when there is something to write.
+    if (error instanceof Deno.errors.NotFound) return;
+    throw new Error(
+      `Failed to read tags file: ${fileErrorText("open", path, error)}`,
+    );
+  }
+  const value = readWhole(text, "Failed to decode tags file: ");
+  if (!isMap(value) || ![...value.values()].every(isText)) {
+    throw new Error(
+      "Failed to decode tags file: the file must be an object of texts",
+    );
+  }
+}
+
+async function checkKeyringFile(path: string, hasKey: boolean): Promise<void> {
+  if (hasKey) {
+    throw new Error("Encryption key not allowed while using a keyring");
+  }
+  for (const key of await readKeyringFile(path)) {
+    if (!KEY_LENGTHS.includes(key.length)) {
+      throw new Error(`Failed to restore keyring: ${KEY_SIZE}`);
+    }
+  }
+}
+
+/** A snapshot is made when it is not there, its directory is not. */
+async function checkDirectory(path: string): Promise<void> {
+  try {
+    await Deno.stat(dirname(path));
+  } catch (error) {
+    throw new Error(fileErrorText("open", path, error));
+  }
+}
+
+/** Whether a key has one of the lengths there are; no key has none. */
+function isKeyLength(text: string): boolean {
+  try {
+    return text === "" || KEY_LENGTHS.includes(decodeBase64(text).length);
+  } catch {
+    // No base64, which is found when the settings are resolved.
+    return true;
+  }
+}
+
+function isText(value: JsonRead): value is string {
+  return typeof value === "string";
+}
+
+/** The value of a file that is read to its end, unlike configuration files. */
+function readWhole(text: string, complaint: string): JsonRead {
+  try {
+    return readFirstJson(text).value;
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    const reason = error.message.replace(
+      /^(unexpected )?EOF$/,
+      "unexpected end of JSON input",
+    );
+    throw new Error(complaint + reason);
+  }
+}

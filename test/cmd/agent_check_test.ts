@@ -1,0 +1,282 @@
+/** `serf agent -check`: what it finds, what it shows, and that it starts nothing. */
+
+import assert from "node:assert/strict";
+import { command } from "../../cmd/agent.ts";
+import { FakeTerminal } from "./fake_terminal.ts";
+
+const KEY = "HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8=";
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the check in a directory with files; its path is called DIR, in and out. */
+async function check(
+  args: readonly string[],
+  files: Record<string, unknown> = {},
+): Promise<Outcome> {
+  const directory = await Deno.makeTempDir({ prefix: "serf_check_" });
+  const put = (text: string) => text.replaceAll("DIR", directory);
+  const terminal = new FakeTerminal();
+  try {
+    for (const [name, content] of Object.entries(files)) {
+      const text = typeof content === "string"
+        ? content
+        : JSON.stringify(content, undefined, 1);
+      await Deno.writeTextFile(`${directory}/${name}`, put(text));
+    }
+    const code = await command.run(["-check", ...args.map(put)], terminal);
+    return {
+      code,
+      stdout: terminal.stdout.replaceAll(directory, "DIR"),
+      stderr: terminal.stderr.replaceAll(directory, "DIR"),
+    };
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** What is said, without what is shown. */
+function messages({ stdout }: Outcome): string[] {
+  return stdout.trimEnd().split("\n==> ").map((text, i) =>
+    i === 0 ? text.replace("==> ", "") : text
+  );
+}
+
+/** What is shown: value and source by key. */
+function rowsOf({ stdout }: Outcome): Map<string, [string, string]> {
+  const rows = stdout.split("\n").filter((line) => line.startsWith("    "))
+    .map((line) => line.trim().split(/ {2,}/) as [string, string, string]);
+  return new Map(rows.map(([key, value, source]) => [key, [value, source]]));
+}
+
+Deno.test("-check shows what is in force, and who said so", async () => {
+  const outcome = await check(
+    ["-config-dir=DIR", "-tag", "dc=east", "-bind=127.0.0.1:5", "-role=web"],
+    {
+      "a.json": {
+        node_name: "web-1",
+        encrypt_key: KEY,
+        rpc_auth: "s3cret",
+        start_join: ["10.0.0.1"],
+        retry_interval: "90s",
+        leave_on_terminate: true,
+      },
+      "b.json": { tags: { x: "y" }, start_join: ["10.0.0.2:5"] },
+    },
+  );
+  assert.equal(outcome.code, 0);
+  assert.equal(outcome.stderr, "");
+  assert.match(
+    outcome.stdout,
+    /^==> Deprecation warning: 'Role' .*\n==> The configuration is valid\n {4}node_name/,
+  );
+  const expected: Record<string, [string, string]> = {
+    node_name: ["web-1", "DIR/a.json"],
+    tags: ["x=y, dc=east, role=web", "DIR/b.json, command line"],
+    bind: ["127.0.0.1:5", "command line"],
+    advertise: ["(none)", "default"],
+    profile: ["lan", "default"],
+    protocol: ["5", "default"],
+    encrypt_key: ["(set)", "DIR/a.json"],
+    rpc_auth: ["(set)", "DIR/a.json"],
+    start_join: ["10.0.0.1, 10.0.0.2:5", "DIR/a.json, DIR/b.json"],
+    retry_interval: ["1m30s", "DIR/a.json"],
+    leave_on_terminate: ["true", "DIR/a.json"],
+    "-disable-compression": ["false", "default"],
+  };
+  const rows = rowsOf(outcome);
+  for (const [key, row] of Object.entries(expected)) {
+    assert.deepEqual(rows.get(key), row, key);
+  }
+  assert.ok(!rows.has("role"), "it is a tag by now");
+  assert.ok(!outcome.stdout.includes("s3cret"));
+  assert.ok(!outcome.stdout.includes(KEY));
+  const columns = outcome.stdout.split("\n").filter((line) =>
+    line.startsWith("    ")
+  ).map((line) => line.search(/(DIR|default$|command line$)/));
+  assert.equal(new Set(columns).size, 1, "the sources stand in one column");
+});
+
+Deno.test("-check -format=json makes a file with the same settings, but no secrets", async () => {
+  const first = await check(
+    ["-config-file=DIR/a.json", "-format=json", "-node=n", "-log-level=debug"],
+    {
+      "a.json": {
+        encrypt_key: KEY,
+        rpc_auth: "s3cret",
+        tags: { b: "2", a: "1" },
+        retry_interval: "90s",
+        event_handlers: ["x", { script: "y", concurrency: 2 }],
+        user_event_size_limit: 100,
+        disable_coordinates: true,
+      },
+    },
+  );
+  assert.equal(first.code, 0);
+  assert.equal(first.stderr, "");
+  const made = JSON.parse(first.stdout);
+  assert.equal(made.node_name, "n");
+  assert.equal(made.log_level, "debug");
+  assert.equal(made.retry_interval, "1m30s");
+  assert.deepEqual(made.tags, { a: "1", b: "2" });
+  assert.deepEqual(made.event_handlers, ["x", { script: "y", concurrency: 2 }]);
+  assert.equal(made.disable_coordinates, true);
+  for (const key of ["encrypt_key", "rpc_auth", "role", "advertise"]) {
+    assert.ok(!(key in made), key);
+  }
+  const again = await check(["-config-file=DIR/made.json", "-format=json"], {
+    "made.json": made,
+  });
+  assert.deepEqual(again, first);
+});
+
+Deno.test("-check lists all problems, of flags, files and values, in order", async () => {
+  const outcome = await check(
+    ["-config-dir=DIR", "-tag", "foo", "-retry-interval=x", "-iface=nope0"],
+    {
+      "a.json": { nodename: 1, protocol: 9, profile: "moon" },
+      "b.json": {
+        log_level: "loud",
+        bind: "::1",
+        advertise: "1.2.3",
+        encrypt_key: "AAAA",
+        user_event_size_limit: 10_000,
+        tags: { big: "x".repeat(600) },
+        rpc_addr: "nowhere",
+        start_join: ["10.0.0.1:x", "/y"],
+      },
+    },
+  );
+  assert.equal(outcome.code, 1);
+  assert.equal(outcome.stderr, "");
+  const found = messages(outcome).map((text) => text.split("\n")[0]);
+  const create = "Failed to start the Serf agent: Error creating Serf: ";
+  assert.deepEqual(found, [
+    "Error: Invalid tag: 'foo'",
+    'Error: time: invalid duration "x"',
+    "Error decoding 'DIR/a.json': 1 error(s) decoding:",
+    "Invalid network interface: route ip+net: no such network interface",
+    "Invalid log level: LOUD. Valid log levels are: [TRACE DEBUG INFO WARN ERR]",
+    "Invalid bind address: address ::1: too many colons in address",
+    "Invalid advertise address: lookup 1.2.3: no such host",
+    "Unknown profile: moon",
+    `${create}Protocol version '9' too high. Must be in range: [2, 5]`,
+    `${create}user event size limit exceeds limit of 9216 bytes`,
+    `${create}Encoded length of tags exceeds limit of 512 bytes`,
+    `${create}Failed to create memberlist: key size must be 16, 24 or 32 bytes`,
+    "Error starting RPC listener: listen tcp: address nowhere: missing port in address",
+    "Invalid address to join '10.0.0.1:x': " +
+    'strconv.ParseUint: parsing "x": invalid syntax',
+    "Invalid address to join '/y': empty node name provided",
+    "The configuration is not valid",
+  ]);
+  assert.match(
+    outcome.stdout,
+    /Unknown profile: moon\n {4}DIR\/a\.json: "profile" takes "lan", "wan" or "local"\n/,
+  );
+});
+
+Deno.test("-check judges values only when all files can be read", async () => {
+  const outcome = await check(["-config-dir=DIR", "-config-file=DIR/none"], {
+    "a.json": { profile: "moon" },
+    "b.json": "{",
+    "c.json": { bogus: 1 },
+  });
+  assert.equal(outcome.code, 1);
+  assert.deepEqual(messages(outcome).map((text) => text.split("\n")[0]), [
+    "Error decoding 'DIR/b.json': unexpected EOF",
+    "Error decoding 'DIR/c.json': 1 error(s) decoding:",
+    "Error reading 'DIR/none': open DIR/none: no such file or directory",
+    "The configuration is not valid; what else is wrong shows when all files can be read",
+  ]);
+});
+
+Deno.test("-check looks into the files that the agent keeps", async () => {
+  const setup = "Failed to setup the Serf agent: ";
+  const cases: readonly (readonly [unknown, string[], string | undefined])[] = [
+    [{ a: "1" }, ["-tags-file=DIR/f"], undefined],
+    [{}, ["-tags-file=DIR/none"], undefined],
+    [
+      {},
+      ["-tags-file=DIR/f", "-tag", "a=b"],
+      "Tags config not allowed while using tag files",
+    ],
+    [
+      "no",
+      [
+        "-tags-file=DIR/f",
+      ],
+      "Failed to decode tags file: invalid character 'o' in literal null (expecting 'u')",
+    ],
+    [[], [
+      "-tags-file=DIR/f",
+    ], "Failed to decode tags file: the file must be an object of texts"],
+    [[KEY], ["-keyring-file=DIR/f"], undefined],
+    [
+      [KEY],
+      ["-keyring-file=DIR/f", `-encrypt=${KEY}`],
+      "Encryption key not allowed while using a keyring",
+    ],
+    [[], ["-keyring-file=DIR/f"], "Keyring file contains no keys"],
+    [[], [
+      "-keyring-file=DIR/none",
+    ], "stat DIR/none: no such file or directory"],
+    ["", [
+      "-keyring-file=DIR/f",
+    ], "Failed to decode keyring file: unexpected end of JSON input"],
+    [
+      ["@"],
+      [
+        "-keyring-file=DIR/f",
+      ],
+      "Failed to decode key from keyring: illegal base64 data at input byte 0",
+    ],
+    [["AAAA"], [
+      "-keyring-file=DIR/f",
+    ], "Failed to restore keyring: key size must be 16, 24 or 32 bytes"],
+  ];
+  for (const [content, args, problem] of cases) {
+    const outcome = await check(args, { f: content });
+    assert.deepEqual(
+      messages(outcome).filter((text) => text.startsWith("Failed")),
+      problem === undefined ? [] : [setup + problem],
+    );
+    assert.equal(outcome.code, problem === undefined ? 0 : 1);
+  }
+  const snapshot = await check(["-snapshot=DIR/no/s"]);
+  assert.equal(
+    messages(snapshot)[0],
+    "Failed to start the Serf agent: Error creating Serf: Failed to setup " +
+      "snapshot: failed to open snapshot: open DIR/no/s: no such file or directory",
+  );
+});
+
+Deno.test("-check says what does not count, and in JSON says it elsewhere", async () => {
+  const files = { "a.json": { enable_compression: false, node_name: "n" } };
+  const text = await check(["-config-file=DIR/a.json"], files);
+  assert.match(
+    text.stdout,
+    /^==> Note: 'enable_compression' in DIR\/a\.json: /,
+  );
+  assert.equal(text.code, 0);
+  const json = await check(["-config-file=DIR/a.json", "-format=json"], files);
+  assert.match(json.stderr, /^==> Note: 'enable_compression' .*\n==> The conf/);
+  assert.ok(!("enable_compression" in JSON.parse(json.stdout)));
+  const bad = await check(["-format=json", "-profile=x"]);
+  assert.deepEqual(bad, {
+    code: 1,
+    stdout: "",
+    stderr: "==> Unknown profile: x\n==> The configuration is not valid\n",
+  });
+});
+
+Deno.test("-check knows two formats", async () => {
+  assert.deepEqual(await check(["-format=yaml"]), {
+    code: 1,
+    stdout: '==> Invalid output format "yaml"\n',
+    stderr: "",
+  });
+});
