@@ -151,12 +151,12 @@ testCluster(
     }
     await step("an unknown flag", async () => {
       const said = await withBoth(async (kind) => {
-        const { code, stdout, stderr } = await runCli(kind, ["agent", "-nope"]);
+        const { code, stdout, stderr } = await runCli(kind, ["agent", "-qqqqqqqq"]);
         return { code, stderr, firstLine: stdout.split("\n", 1)[0] };
       });
       assert.deepEqual(said, {
         code: 1,
-        stderr: "flag provided but not defined: -nope\n",
+        stderr: "flag provided but not defined: -qqqqqqqq\n",
         firstLine: "==> Usage: serf agent [options]",
       });
     });
