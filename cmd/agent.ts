@@ -171,6 +171,7 @@ async function runAgent(
     }
     const reloader = new Reloader(merged, {
       setLogLevel: (level) => log.setLevel(level),
+      replaceHandlers: (handlers) => agent.replaceEventHandlers(handlers),
       setTags: (tags) => agent.setTags(tags),
       say: (message) => console.say(message),
     });

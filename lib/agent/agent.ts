@@ -47,6 +47,8 @@ import type { Member } from "../serf/member.ts";
 import { PROFILES } from "../swim/config.ts";
 import type { Keyring } from "../wire/keyring.ts";
 import type { AgentSettings } from "./config.ts";
+import { EventHandlers } from "./event_handlers.ts";
+import type { EventHandler } from "./handler_spec.ts";
 import { openKeyring } from "./keyring.ts";
 import { writeKeyringFile } from "./keyring_file.ts";
 import type { AgentLog, LogListener } from "./log.ts";
@@ -79,6 +81,7 @@ export class Agent implements RpcTarget {
   readonly #driver: NodeDriver;
   readonly #onDown: () => void;
   readonly #listeners = new Set<(event: SerfEvent) => void>();
+  readonly #handlers: EventHandlers;
   #rpc: RpcServer | undefined;
   #shutdown: Promise<void> | undefined;
 
@@ -101,6 +104,13 @@ export class Agent implements RpcTarget {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.down = promise;
     this.#onDown = resolve;
+    this.#handlers = new EventHandlers({
+      handlers: settings.eventHandlers,
+      log: (level, text) => log.log(level, text),
+      self: () => this.#driver.localMember(),
+      respond: (query, payload) => this.respond(query, payload),
+    });
+    this.subscribeEvents((event) => this.#handlers.handle(event));
     log.log("INFO", "agent: Serf agent starting");
     this.#driver = startDriver(settings, keyring, {
       onEvent: (event) => this.#onEvent(event),
@@ -263,6 +273,11 @@ export class Agent implements RpcTarget {
     this.#driver.respond(query, payload);
   }
 
+  /** Runs these handlers from the next event on; scripts that run, run on. */
+  replaceEventHandlers(handlers: readonly EventHandler[]): void {
+    this.#handlers.replace(handlers);
+  }
+
   /**
    * Installs, uses or removes a key at every member, or lists the keys of all.
    *
@@ -301,7 +316,7 @@ export class Agent implements RpcTarget {
       ],
       ["serf", this.#driver.stats()],
       ["tags", this.#driver.localMember().tags],
-      ["event_handlers", new Map()],
+      ["event_handlers", this.#handlers.stats()],
     ]);
   }
 
@@ -339,6 +354,7 @@ export class Agent implements RpcTarget {
 
   async #stop(): Promise<void> {
     this.#info("requesting serf shutdown");
+    this.#handlers.stop();
     this.#driver.shutdown();
     this.#info("shutdown complete");
     // Last, so that monitors see how it ended and a leave gets its answer.

@@ -23,19 +23,22 @@ import { type Lookup, resolveBindAddress } from "../net/resolve.ts";
 import { type ProfileName, PROFILES } from "../swim/config.ts";
 import {
   ConfigError,
-  type HandlerObject,
   type MergedSettings,
   mergeLayers,
   type SettingName,
   type SettingsLayer,
 } from "./config_layer.ts";
+import {
+  type EventHandler,
+  HandlerSpecError,
+  parseHandler,
+} from "./handler_spec.ts";
 import { addressOnInterface } from "./interface_address.ts";
 
 export {
   ConfigError,
   DEFAULT_SETTINGS,
   explainError,
-  type HandlerObject,
   type MergedSettings,
   mergeLayers,
   type SettingsLayer,
@@ -73,7 +76,7 @@ export interface AgentSettings {
   /** No limit when 0 or less. */
   readonly retryMaxAttempts: number;
   readonly replayOnJoin: boolean;
-  readonly eventHandlers: readonly (string | HandlerObject)[];
+  readonly eventHandlers: readonly EventHandler[];
   readonly snapshotPath: string;
   readonly rejoinAfterLeave: boolean;
   readonly leaveOnTerminate: boolean;
@@ -140,6 +143,15 @@ export function mergeSettings(
   report: ReportMistake = refuse,
 ): MergedSettings {
   const merged = mergeLayers(layers);
+  for (const entry of merged.eventHandlers) {
+    try {
+      parseHandler(entry);
+    } catch (error) {
+      if (!(error instanceof HandlerSpecError)) throw error;
+      const { message } = error;
+      report(new ConfigError(message, { setting: "eventHandlers" }));
+    }
+  }
   const { interfaceName, role } = merged;
   if (interfaceName !== "" && addressesOf(interfaceName, world) === undefined) {
     report(
@@ -230,7 +242,7 @@ export async function resolveSettings(
     retryIntervalMs: merged.retryIntervalMs,
     retryMaxAttempts: merged.retryMaxAttempts,
     replayOnJoin: merged.replayOnJoin,
-    eventHandlers: merged.eventHandlers,
+    eventHandlers: merged.eventHandlers.map(parseHandler),
     snapshotPath: merged.snapshotPath,
     rejoinAfterLeave: merged.rejoinAfterLeave,
     leaveOnTerminate: merged.leaveOnTerminate,

@@ -41,7 +41,8 @@ import {
   IDLE_KEYS,
   UNSUPPORTED_KEYS,
 } from "./config_keys.ts";
-import type { HandlerObject, SettingsLayer } from "./config_layer.ts";
+import type { SettingsLayer } from "./config_layer.ts";
+import type { HandlerObject } from "./handler_spec.ts";
 
 /** What a file says, as far as it could be understood. */
 export interface DecodedConfig {

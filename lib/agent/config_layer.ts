@@ -12,20 +12,7 @@
  */
 
 import { CONFIG_KEYS, type KeyKind } from "./config_keys.ts";
-
-/**
- * An event handler as a file may describe it; on the command line, and in files
- * too, a handler is a text `FILTER=SCRIPT`.
- */
-export interface HandlerObject {
-  /** As in front of the `=`; every event when absent. */
-  readonly filter?: string;
-  readonly script: string;
-  /** A duration as text. */
-  readonly timeout?: string;
-  readonly concurrency?: number;
-  readonly on_full?: string;
-}
+import type { HandlerEntry } from "./handler_spec.ts";
 
 /**
  * What one source of settings says. What it leaves out, or gives as an empty
@@ -73,8 +60,8 @@ export interface SettingsLayer {
   readonly retryIntervalMs?: number;
   /** Deliver user events from before our own joins. */
   readonly replayOnJoin?: boolean;
-  /** Texts `FILTER=SCRIPT`, or objects. Lists are appended. */
-  readonly eventHandlers?: readonly (string | HandlerObject)[];
+  /** Event handlers in the forms of `handler_spec.ts`. Lists are appended. */
+  readonly eventHandlers?: readonly HandlerEntry[];
   /** Where members and clocks are kept between runs. */
   readonly snapshotPath?: string;
   /** Join again even if the snapshot says that we left. */

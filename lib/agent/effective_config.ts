@@ -10,18 +10,18 @@
 import { formatDuration } from "../kit/duration.ts";
 import { CONFIG_KEYS, type ConfigKey, FILE_KEYS } from "./config_keys.ts";
 import {
-  type HandlerObject,
   type MergedSettings,
   originsOf,
   type SettingsLayer,
 } from "./config_layer.ts";
+import type { HandlerEntry } from "./handler_spec.ts";
 
 /** A value as a file has it. */
 export type ConfigValue =
   | string
   | number
   | boolean
-  | readonly (string | HandlerObject)[]
+  | readonly HandlerEntry[]
   | ReadonlyMap<string, string>;
 
 /**
@@ -87,7 +87,7 @@ function valueText(key: ConfigKey, merged: MergedSettings): string {
     return [...value].map(([name, text]) => `${name}=${text}`).join(", ");
   }
   if (!Array.isArray(value)) return String(value);
-  return value.map((item: string | HandlerObject) =>
+  return value.map((item: HandlerEntry) =>
     typeof item === "string" ? item : JSON.stringify(item)
   ).join(", ");
 }

@@ -11,17 +11,14 @@
 import type { LogLevel } from "../kit/log.ts";
 import { readLogLevel } from "./config.ts";
 import { CONFIG_KEYS, type ConfigKey } from "./config_keys.ts";
-import {
-  ConfigError,
-  type HandlerObject,
-  type MergedSettings,
-} from "./config_layer.ts";
+import { ConfigError, type MergedSettings } from "./config_layer.ts";
+import { type EventHandler, parseHandler } from "./handler_spec.ts";
 
 /** What a reload changes. */
 export interface ReloadTarget {
   setLogLevel(level: LogLevel): void;
   /** From the next event on. */
-  replaceHandlers?(handlers: readonly (string | HandlerObject)[]): void;
+  replaceHandlers(handlers: readonly EventHandler[]): void;
   /** @throws {Error} when the new tags cannot be used; the old ones stay */
   setTags(tags: ReadonlyMap<string, string>): Promise<void>;
   /** Prints one message. */
@@ -69,7 +66,7 @@ export class Reloader {
       next = { ...next, logLevel: this.#current.logLevel };
     }
     this.#current = next;
-    target.replaceHandlers?.(next.eventHandlers);
+    target.replaceHandlers(next.eventHandlers.map(parseHandler));
     try {
       await target.setTags(next.tags);
     } catch (error) {

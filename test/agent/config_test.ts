@@ -77,6 +77,7 @@ Deno.test("mergeLayers() lets later layers win, but not with nothing", () => {
       protocol: 4,
       tags: parseTags(["x=1", "y=1"]),
       startJoin: ["a"],
+      eventHandlers: ["a.sh", { script: "b.sh", timeout: "1s" }],
     },
     {
       nodeName: "",
@@ -84,6 +85,7 @@ Deno.test("mergeLayers() lets later layers win, but not with nothing", () => {
       rpcAuth: "secret",
       tags: parseTags(["y=2=3", "z="]),
       startJoin: ["b", "a"],
+      eventHandlers: ["user=a.sh"],
     },
     { protocol: -1 },
   ]);
@@ -95,6 +97,11 @@ Deno.test("mergeLayers() lets later layers win, but not with nothing", () => {
     [["x", "1"], ["y", "2=3"], ["z", ""]],
   );
   assert.deepEqual(merged.startJoin, ["a", "b", "a"]);
+  assert.deepEqual(merged.eventHandlers, [
+    "a.sh",
+    { script: "b.sh", timeout: "1s" },
+    "user=a.sh",
+  ]);
 });
 
 Deno.test("readSettings() ignores a mistake that a later layer replaces", async () => {
@@ -113,6 +120,10 @@ Deno.test("parseTags() wants a key", () => {
 
 Deno.test("readSettings() reports the first mistake in Serf's order", async () => {
   const mistakes: [SettingsLayer, string][] = [
+    [
+      { eventHandlers: ["x", "foo=bar.sh"] },
+      "Invalid event script: Event 'foo' invoking 'bar.sh'",
+    ],
     [
       { logLevel: "foo" },
       "Invalid log level: FOO. Valid log levels are: [TRACE DEBUG INFO WARN ERR]",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ConfigError, type MergedSettings } from "../../lib/agent/config.ts";
 import { DEFAULT_SETTINGS } from "../../lib/agent/config_layer.ts";
+import type { EventHandler } from "../../lib/agent/handler_spec.ts";
 import { Reloader, type ReloadTarget } from "../../lib/agent/reload.ts";
 
 const AT_START: MergedSettings = {
@@ -18,8 +19,9 @@ class FakeTarget implements ReloadTarget {
     this.calls.push(`level ${level}`);
   }
 
-  replaceHandlers(handlers: readonly unknown[]): void {
-    this.calls.push(`handlers ${handlers.join(" ")}`);
+  replaceHandlers(handlers: readonly EventHandler[]): void {
+    const scripts = handlers.map(({ script }) => script);
+    this.calls.push(`handlers ${scripts.join(" ")}`);
   }
 
   setTags(tags: ReadonlyMap<string, string>): Promise<void> {

@@ -1,0 +1,286 @@
+/**
+ * One run of a script, from the shell to the last byte that it prints.
+ *
+ *     spawned ──the shell ended, and its output is closed──▶ exited, signaled
+ *        ├── timeout: all its processes are killed ─────────▶ timedOut
+ *        └── nobody waits any more: it runs on alone ───────▶ abandoned
+ *
+ * A background job that keeps the output open keeps the run going, as it does in
+ * the original; one whose output goes elsewhere does not.
+ *
+ * Standard output and standard error are one pipe, so that what they carry stays
+ * in order. The runtime can only make two; so a first shell joins them and then
+ * becomes, under the same process id, the shell that runs the script with exactly
+ * the arguments that the original gives it. Windows has no such shell: there are
+ * two pipes, merged in the order in which their bytes arrive.
+ *
+ * With a timeout the script gets a session and process group of its own, which
+ * is what can be killed as a whole; what leaves the group on purpose escapes.
+ * Without one it stays in the agent's group, as in the original, and hears the
+ * interrupt key of the terminal.
+ *
+ * A script may print without end. The last `OUTPUT_BYTES_MAX` bytes are kept, and
+ * beyond as many the pipe is read once a millisecond, so that a flood costs the
+ * agent a few percent of a processor and the script its speed.
+ *
+ * Not for: what scripts are told (`handler_input.ts`) and when they run
+ * (`event_handlers.ts`). Source: serf, `cmd/serf/command/agent/invoke.go`.
+ */
+
+import { unreachable } from "../kit/assert.ts";
+import { EMPTY_BYTES } from "../kit/bytes.ts";
+import { formatDuration } from "../kit/duration.ts";
+import { systemErrorText } from "../net/system_error.ts";
+import { OutputTail } from "./output_tail.ts";
+
+/** Bytes of the output that are kept, the last ones. */
+export const OUTPUT_BYTES_MAX = 8_192;
+/** A script that runs longer is called slow, ms. */
+const SLOW_MS = 1_000;
+/** Pause between reads from a script that prints more than is kept, ms. */
+const FLOOD_PAUSE_MS = 1;
+
+export interface Invocation {
+  readonly script: string;
+  /** Variables on top of the agent's own. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Standard input. The script need not read it. */
+  readonly input: Uint8Array;
+  /** After how long the script is killed, ms; for ever unless given. */
+  readonly timeoutMs?: number;
+  /** Aborted when nobody waits for the script any more. */
+  readonly signal?: AbortSignal;
+  /** Called once, if the script takes longer than a second. */
+  onSlow?(): void;
+  /** The shell of this system, unless given. */
+  readonly shell?: Shell;
+}
+
+/** How a run ended. */
+export type ScriptEnd =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "signaled"; readonly signal: string }
+  | {
+    readonly kind: "timedOut";
+    readonly afterMs: number;
+    /** Why it could not be killed; absent when it was. */
+    readonly killError?: string;
+  }
+  | { readonly kind: "notStarted"; readonly reason: string }
+  | { readonly kind: "abandoned" };
+
+export interface ScriptResult {
+  readonly end: ScriptEnd;
+  /** The end of what it printed. */
+  readonly output: Uint8Array;
+}
+
+/** How a system runs a command line. */
+export interface Shell {
+  readonly path: string;
+  /** Whether standard error has a pipe of its own. */
+  readonly hasErrorPipe: boolean;
+  args(script: string): string[];
+  /** Whether only what leads a process group of its own can be killed as one. */
+  readonly killsByGroup: boolean;
+  /**
+   * Kills a shell and what it has started.
+   *
+   * @throws {Error} when it cannot; that there are none left is no error
+   */
+  killGroup(pid: number): void;
+}
+
+const UNIX_SHELL: Shell = {
+  path: "/bin/sh",
+  hasErrorPipe: false,
+  killsByGroup: true,
+  args: (script) => ["-c", 'exec "$0" -c "$1" 2>&1', "/bin/sh", script],
+  killGroup(pid) {
+    try {
+      Deno.kill(-pid, "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  },
+};
+
+const WINDOWS_SHELL: Shell = {
+  path: "cmd",
+  hasErrorPipe: true,
+  killsByGroup: false,
+  args: (script) => ["/C", script],
+  killGroup(pid) {
+    new Deno.Command("taskkill", {
+      args: ["/T", "/F", "/PID", `${pid}`],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn().unref();
+  },
+};
+
+/** The shell of an operating system. */
+export function shellOf(os: typeof Deno.build.os): Shell {
+  return os === "windows" ? WINDOWS_SHELL : UNIX_SHELL;
+}
+
+/** Runs a script to its end. Never rejects. */
+export async function runScript(
+  invocation: Invocation,
+): Promise<ScriptResult> {
+  const { timeoutMs, signal, shell = shellOf(Deno.build.os) } = invocation;
+  let child: Deno.ChildProcess;
+  try {
+    child = spawn(invocation, shell);
+  } catch (error) {
+    const reason = startErrorText(shell.path, error);
+    return { end: { kind: "notStarted", reason }, output: EMPTY_BYTES };
+  }
+  const tail = new OutputTail(OUTPUT_BYTES_MAX);
+  const pipes = shell.hasErrorPipe
+    ? [child.stdout, child.stderr]
+    : [child.stdout];
+  const readers = pipes.map((pipe) => pipe.getReader());
+  const { promise: cut, resolve: cutShort } = Promise.withResolvers<
+    ScriptEnd
+  >();
+  const slowTimer = setTimeout(() => invocation.onSlow?.(), SLOW_MS);
+  const killTimer = timeoutMs === undefined ? undefined : setTimeout(
+    () => cutShort(killAfter(timeoutMs, child.pid, shell)),
+    timeoutMs,
+  );
+  const onAbort = () => cutShort({ kind: "abandoned" });
+  signal?.addEventListener("abort", onAbort);
+  const finished = Promise.all([
+    child.status,
+    ...readers.map((reader) => readAll(reader, tail)),
+  ]).then(([status]) => endOf(status));
+  feed(child.stdin, invocation.input);
+
+  const end = await Promise.race([finished, cut]);
+  clearTimeout(slowTimer);
+  clearTimeout(killTimer);
+  signal?.removeEventListener("abort", onAbort);
+  if (end.kind === "timedOut" || end.kind === "abandoned") {
+    // Whoever may still write finds the pipe broken, and holds nothing open here.
+    for (const reader of readers) reader.cancel().catch(() => {});
+    child.unref();
+  }
+  return { end, output: tail.toBytes() };
+}
+
+/** Why a run was no success, `undefined` when it was one. */
+export function failureText(end: ScriptEnd): string | undefined {
+  switch (end.kind) {
+    case "exited":
+      return end.code === 0 ? undefined : `exit status ${end.code}`;
+    case "signaled":
+      return `signal: ${signalText(end.signal)}`;
+    case "timedOut":
+      return `timed out after ${formatDuration(end.afterMs)}, ` +
+        (end.killError === undefined
+          ? "its process group was killed"
+          : `its process group could not be killed: ${end.killError}`);
+    case "notStarted":
+      return end.reason;
+    case "abandoned":
+      return "nobody waits for it";
+    default:
+      return unreachable(end);
+  }
+}
+
+function spawn(invocation: Invocation, shell: Shell): Deno.ChildProcess {
+  const { script, env, timeoutMs } = invocation;
+  return new Deno.Command(shell.path, {
+    args: shell.args(script),
+    env,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: shell.hasErrorPipe ? "piped" : "null",
+    detached: timeoutMs !== undefined && shell.killsByGroup,
+  }).spawn();
+}
+
+/** Hands the input over, or as much of it as the script wants. */
+async function feed(
+  stdin: WritableStream<Uint8Array>,
+  input: Uint8Array,
+): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(input);
+    await writer.close();
+  } catch {
+    // It does not read, or has ended; both are its own affair.
+  }
+}
+
+async function readAll(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  tail: OutputTail,
+): Promise<void> {
+  try {
+    while (true) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      tail.push(value);
+      if (tail.bytesTotal > OUTPUT_BYTES_MAX) await pause(FLOOD_PAUSE_MS);
+    }
+  } catch {
+    // A broken pipe is a closed one.
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function killAfter(afterMs: number, pid: number, shell: Shell): ScriptEnd {
+  try {
+    shell.killGroup(pid);
+    return { kind: "timedOut", afterMs };
+  } catch (error) {
+    return { kind: "timedOut", afterMs, killError: systemErrorText(error) };
+  }
+}
+
+function endOf({ code, signal }: Deno.CommandStatus): ScriptEnd {
+  return signal === null
+    ? { kind: "exited", code }
+    : { kind: "signaled", signal };
+}
+
+/** Signals in the words of Go. The others have none, and are few and rare. */
+const SIGNAL_TEXTS: ReadonlyMap<string, string> = new Map([
+  ["SIGABRT", "aborted"],
+  ["SIGALRM", "alarm clock"],
+  ["SIGBUS", "bus error"],
+  ["SIGFPE", "floating point exception"],
+  ["SIGHUP", "hangup"],
+  ["SIGILL", "illegal instruction"],
+  ["SIGINT", "interrupt"],
+  ["SIGKILL", "killed"],
+  ["SIGPIPE", "broken pipe"],
+  ["SIGQUIT", "quit"],
+  ["SIGSEGV", "segmentation fault"],
+  ["SIGTERM", "terminated"],
+  ["SIGTRAP", "trace/breakpoint trap"],
+  ["SIGUSR1", "user defined signal 1"],
+  ["SIGUSR2", "user defined signal 2"],
+]);
+
+function signalText(signal: string): string {
+  return SIGNAL_TEXTS.get(signal) ?? signal;
+}
+
+/** Why a shell did not start, in the words of Go. */
+function startErrorText(path: string, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  // A name or tag of the cluster may contain what no variable can hold.
+  const reason = message.includes("nul byte")
+    ? "invalid argument"
+    : systemErrorText(message.replace(/^Failed to spawn '[^']*': /, ""));
+  return `fork/exec ${path}: ${reason}`;
+}

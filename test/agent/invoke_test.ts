@@ -1,0 +1,391 @@
+/** Real scripts, run by the real shell. */
+
+import assert from "node:assert/strict";
+import {
+  failureText,
+  type Invocation,
+  OUTPUT_BYTES_MAX,
+  runScript,
+  shellOf,
+} from "../../lib/agent/invoke.ts";
+import { utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
+import { monotonicMs } from "../../lib/net/clock.ts";
+import { until } from "../net/deadline.ts";
+import { isAlive, PidFile } from "./processes.ts";
+
+const isWindows = Deno.build.os === "windows";
+
+function testUnix(name: string, body: () => Promise<void>): void {
+  Deno.test({ name, ignore: isWindows, fn: body });
+}
+
+interface Ran {
+  readonly output: string;
+  readonly failure: string | undefined;
+}
+
+async function run(
+  script: string,
+  given: Partial<Invocation> = {},
+): Promise<Ran> {
+  const { end, output } = await runScript({
+    script,
+    env: {},
+    input: new Uint8Array(0),
+    ...given,
+  });
+  return { output: utf8Text(output), failure: failureText(end) };
+}
+
+const said = (output: string): Ran => ({ output, failure: undefined });
+
+testUnix(
+  "runScript() keeps stdout and stderr in the order of writing",
+  async () => {
+    const script =
+      "for i in 1 2 3 4 5 6 7 8 9; do echo out$i; echo err$i >&2; done";
+    const expected = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) =>
+      `out${i}\nerr${i}\n`
+    );
+    assert.deepEqual(await run(script), said(expected.join("")));
+  },
+);
+
+testUnix(
+  "runScript() gives the script the shell that the original gives it",
+  async () => {
+    const quoted = `echo "shell=$0 args=$#" 'it'"'"'s' \\$HOME`;
+    assert.deepEqual(
+      await run(quoted),
+      said("shell=/bin/sh args=0 it's $HOME\n"),
+    );
+    // Line numbers in complaints are the script's own.
+    const { output, failure } = await run("true\ntrue\n/no/such/thing");
+    assert.match(output, /^\/bin\/sh: (line )?3: /);
+    assert.equal(failure, "exit status 127");
+    // The words of the process, as `ps` would show them, and its parent.
+    const facts = await run(
+      String.raw`tr '\0' '|' </proc/$$/cmdline; echo; echo $PPID; :`,
+    );
+    if (Deno.build.os === "linux") {
+      assert.equal(
+        facts.output,
+        String
+          .raw`/bin/sh|-c|tr '\0' '|' </proc/$$/cmdline; echo; echo $PPID; :|` +
+          `\n${Deno.pid}\n`,
+      );
+    }
+  },
+);
+
+testUnix("runScript() adds variables to the agent's own", async () => {
+  const script = `printf '%s|' "$SERF_TAG_X" "$SERF_EVENT" "$HOME"`;
+  const env = { SERF_TAG_X: "a\tb\nc ü='\"", SERF_EVENT: "user" };
+  const home = Deno.env.get("HOME") ?? "";
+  assert.deepEqual(
+    await run(script, { env }),
+    said(`a\tb\nc ü='"|user|${home}|`),
+  );
+});
+
+testUnix(
+  "runScript() passes the input on, whatever bytes are in it",
+  async () => {
+    const input = Uint8Array.from(
+      { length: 1_000 },
+      (_, index) => index & 0xff,
+    );
+    const { output } = await runScript({ script: "cat", env: {}, input });
+    assert.deepEqual(output, input);
+    assert.deepEqual(await run("cat"), said(""), "an empty input ends at once");
+  },
+);
+
+testUnix(
+  "runScript() takes no offence at a script that ignores 1 MB of input",
+  async () => {
+    const input = new Uint8Array(1 << 20);
+    assert.deepEqual(await run("true", { input }), said(""));
+    assert.deepEqual(await run("exec <&-; echo on", { input }), said("on\n"));
+    assert.deepEqual(
+      await run("head -c 3 | wc -c | tr -d ' '", { input }),
+      said("3\n"),
+    );
+    assert.deepEqual(
+      await run("wc -c | tr -d ' '", { input }),
+      said(`${1 << 20}\n`),
+    );
+  },
+);
+
+testUnix(
+  "runScript() tells how a script ended in the words of Go",
+  async () => {
+    const table: [string, string | undefined][] = [
+      ["exit 0", undefined],
+      ["exit 7", "exit status 7"],
+      ["exit 137", "exit status 137"],
+      ["/no/such/thing", "exit status 127"],
+      ["kill -9 $$", "signal: killed"],
+      ["kill -TERM $$", "signal: terminated"],
+      ["kill -PIPE $$", "signal: broken pipe"],
+      ["kill -USR1 $$", "signal: user defined signal 1"],
+    ];
+    for (const [script, expected] of table) {
+      assert.equal((await run(script)).failure, expected, script);
+    }
+  },
+);
+
+testUnix("runScript() says why a script could not be started", async () => {
+  const env = { SERF_USER_EVENT: "a\0b" };
+  assert.deepEqual(await run("true", { env }), {
+    output: "",
+    failure: "fork/exec /bin/sh: invalid argument",
+  });
+  assert.deepEqual(await run("#".repeat(4 << 20)), {
+    output: "",
+    failure: "fork/exec /bin/sh: argument list too long",
+  });
+  const shell = { ...shellOf("linux"), path: "/no/such/shell" };
+  assert.deepEqual(await run("true", { shell }), {
+    output: "",
+    failure: "fork/exec /no/such/shell: no such file or directory",
+  });
+});
+
+testUnix("runScript() keeps the last 8192 bytes", async () => {
+  const script =
+    "i=0; while [ $i -lt 1000 ]; do echo line $i aaaaaaaaaa; i=$((i+1)); done";
+  const whole = Array.from(
+    { length: 1_000 },
+    (_, index) => `line ${index} aaaaaaaaaa\n`,
+  ).join("");
+  const { output, failure } = await run(script);
+  assert.equal(failure, undefined);
+  assert.equal(output.length, OUTPUT_BYTES_MAX);
+  assert.equal(output, whole.slice(-8_192));
+});
+
+testUnix(
+  "runScript() survives a flood of 100 MB with little memory",
+  async () => {
+    // Within this process the test cannot tell its own garbage from the flood's.
+    const before = Deno.memoryUsage().rss;
+    let most = before;
+    const watch = setInterval(() => {
+      most = Math.max(most, Deno.memoryUsage().rss);
+    }, 20);
+    const { output, failure } = await run(
+      "head -c 100000000 /dev/zero | tr '\\0' x; echo end",
+    );
+    clearInterval(watch);
+    assert.equal(failure, undefined);
+    assert.equal(output.length, OUTPUT_BYTES_MAX);
+    assert.match(output, /^x+end\n$/);
+    const grownMb = (most - before) / 1e6;
+    assert.ok(grownMb < 60, `memory grew by ${grownMb.toFixed()} MB`);
+  },
+);
+
+testUnix(
+  "runScript() waits for a background job that keeps the output open",
+  async () => {
+    await using file = new PidFile();
+    // The job waits for a line that only this test writes.
+    const fifo = `${file.path}.fifo`;
+    await new Deno.Command("mkfifo", { args: [fifo] }).output();
+    try {
+      let isDone = false;
+      const script = `(read x <${fifo}; echo got $x) & echo $! >>${file.path}`;
+      const held = run(script).then((ran) => {
+        isDone = true;
+        return ran;
+      });
+      const [pid] = await file.has(1);
+      assert.ok(await isAlive(pid as number));
+      assert.ok(!isDone, "the shell has ended, the job has not");
+      await Deno.writeTextFile(fifo, "word\n");
+      assert.deepEqual(await held, said("got word\n"));
+    } finally {
+      Deno.removeSync(fifo);
+    }
+  },
+);
+
+testUnix(
+  "runScript() does not wait for one whose output goes elsewhere",
+  async () => {
+    await using file = new PidFile();
+    const ran = await run(
+      `sleep 1000 >/dev/null 2>&1 & echo $! >>${file.path}; echo on`,
+    );
+    assert.deepEqual(ran, said("on\n"));
+    const [pid] = await file.has(1);
+    assert.ok(await isAlive(pid as number));
+  },
+);
+
+testUnix(
+  "runScript() kills the whole group when the time is over",
+  async () => {
+    await using file = new PidFile();
+    const note = `echo $! >>${file.path}`;
+    const script = [
+      `echo $$ >>${file.path}; echo begun`,
+      `sleep 1000 & ${note}`,
+      `sleep 1000 >/dev/null 2>&1 & ${note}`,
+      // A child of a child that takes no notice of polite signals.
+      `(trap '' TERM HUP INT; sleep 1000; sleep 1000) & ${note}`,
+      `(sh -c 'echo $$ >>${file.path}; sleep 1000; :'; :) & ${note}`,
+      "wait",
+    ].join("\n");
+    const startMs = monotonicMs();
+    const ran = run(script, { timeoutMs: 3_000 });
+    const pids = await file.has(6);
+    for (const pid of pids) assert.ok(await isAlive(pid));
+    assert.deepEqual(await ran, {
+      output: "begun\n",
+      failure: "timed out after 3s, its process group was killed",
+    });
+    assert.ok(monotonicMs() - startMs >= 2_999);
+    await file.allEnded();
+  },
+);
+
+testUnix("runScript() kills a job that outlives its shell, too", async () => {
+  await using file = new PidFile();
+  const script = `sleep 1000 & echo $! >>${file.path}; exit 3`;
+  const { failure } = await run(script, { timeoutMs: 1_000 });
+  assert.equal(failure, "timed out after 1s, its process group was killed");
+  await file.has(1);
+  await file.allEnded();
+});
+
+testUnix(
+  "runScript() waits no longer for what has left the group",
+  async () => {
+    await using file = new PidFile();
+    // setsid is no part of every system; this one program is.
+    const script = `${Deno.execPath()} eval --quiet '
+    new Deno.Command("sh", {
+      args: ["-c", "echo $$ >>${file.path}; exec sleep 1000"],
+      detached: true,
+    }).spawn().unref();'`;
+    const ran = run(script, { timeoutMs: 5_000 });
+    const [pid] = await file.has(1);
+    assert.equal(
+      (await ran).failure,
+      "timed out after 5s, its process group was killed",
+    );
+    assert.ok(await isAlive(pid as number), "it was asked for");
+  },
+);
+
+testUnix("runScript() says when a group could not be killed", async () => {
+  await using file = new PidFile();
+  const shell = {
+    ...shellOf("linux"),
+    killGroup() {
+      throw new Deno.errors.PermissionDenied(
+        "Operation not permitted (os error 1)",
+      );
+    },
+  };
+  const script = `echo $$ >>${file.path}; exec sleep 1000`;
+  const { failure } = await run(script, { timeoutMs: 1_000, shell });
+  assert.equal(
+    failure,
+    "timed out after 1s, its process group could not be killed: " +
+      "operation not permitted",
+  );
+});
+
+testUnix(
+  "runScript() leaves a script in the agent's group, unless it has a timeout",
+  async () => {
+    const script = "ps -o pgid= -p $$ | tr -d ' '; echo $$";
+    const [group, pid] = (await run(script)).output.split("\n");
+    assert.notEqual(group, pid);
+    const [ownGroup, ownPid] = (await run(script, { timeoutMs: 60_000 })).output
+      .split("\n");
+    assert.equal(ownGroup, ownPid);
+  },
+);
+
+testUnix("runScript() calls a script slow after a second, once", async () => {
+  let slow = 0;
+  const onSlow = () => slow++;
+  await run("true", { onSlow });
+  const quick = slow;
+  await run("sleep 1.2", { onSlow });
+  assert.deepEqual([quick, slow], [0, 1]);
+});
+
+testUnix(
+  "runScript() lets a script run on when nobody waits any more",
+  async () => {
+    await using file = new PidFile();
+    const stopping = new AbortController();
+    const ran = runScript({
+      script: `echo $$ >>${file.path}; exec sleep 1000`,
+      env: {},
+      input: new Uint8Array(1 << 20),
+      timeoutMs: 3_600_000,
+      signal: stopping.signal,
+    });
+    const [pid] = await file.has(1);
+    stopping.abort();
+    assert.equal((await ran).end.kind, "abandoned");
+    assert.ok(await isAlive(pid as number));
+  },
+);
+
+testUnix(
+  "runScript() reads two pipes, where a system has no way to join them",
+  async () => {
+    const shell = {
+      ...shellOf("linux"),
+      hasErrorPipe: true,
+      args: (script: string) => ["-c", script],
+    };
+    const { output, failure } = await run("echo out; echo err >&2; exit 3", {
+      shell,
+    });
+    assert.deepEqual(output.split("\n").sort(), ["", "err", "out"]);
+    assert.equal(failure, "exit status 3");
+    const input = utf8Bytes("x");
+    assert.deepEqual(await run("cat >&2", { shell, input }), said("x"));
+  },
+);
+
+Deno.test("shellOf() is cmd on Windows and /bin/sh elsewhere", () => {
+  const windows = shellOf("windows");
+  assert.equal(windows.path, "cmd");
+  assert.deepEqual(windows.args('echo "a b" & dir'), [
+    "/C",
+    'echo "a b" & dir',
+  ]);
+  assert.ok(windows.hasErrorPipe);
+  assert.ok(!windows.killsByGroup);
+  for (const os of ["linux", "darwin", "freebsd"] as const) {
+    assert.equal(shellOf(os).path, "/bin/sh");
+    assert.equal(shellOf(os).args("x y").at(-1), "x y");
+    assert.ok(!shellOf(os).hasErrorPipe);
+  }
+});
+
+testUnix("runScript() ends a flood when nobody waits any more", async () => {
+  await using file = new PidFile();
+  const stopping = new AbortController();
+  const ran = runScript({
+    script: `echo $$ >>${file.path}; exec yes`,
+    env: {},
+    input: new Uint8Array(0),
+    signal: stopping.signal,
+  });
+  const [pid] = await file.has(1);
+  stopping.abort();
+  await ran;
+  await until("the broken pipe", async () => !(await isAlive(pid as number)));
+});
