@@ -50,6 +50,9 @@ const MAY_IMPORT_PACKAGE: Readonly<Record<string, readonly string[]>> = {
   "@msgpack/msgpack": ["lib/wire/msgpack.ts"],
   "@noble/ciphers/aes.js": ["lib/wire/aead.ts"],
   "node:crypto": ["lib/wire/aead.ts", "lib/net/", "lib/agent/"],
+  "dns-packet": ["lib/net/mdns_message.ts"],
+  "node:buffer": ["lib/net/mdns_message.ts"],
+  "node:dgram": ["lib/net/mdns.ts"],
   "node:dns": ["lib/net/"],
   "re2js": ["lib/kit/", "lib/rpc/", "lib/net/", "lib/agent/"],
 };
