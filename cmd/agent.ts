@@ -23,14 +23,18 @@ import {
 } from "../lib/agent/config.ts";
 import { readConfigPaths } from "../lib/agent/config_path.ts";
 import { AgentLog } from "../lib/agent/log.ts";
+import type { Discovery } from "../lib/agent/discovery.ts";
 import { Reloader } from "../lib/agent/reload.ts";
 import { retryJoin } from "../lib/agent/retry_join.ts";
 import { keepSeeds, SeedSchedule } from "../lib/agent/seeds.ts";
 import { awaitEnd, ProcessSignals } from "../lib/agent/signals.ts";
+import type { Syslog } from "../lib/agent/syslog.ts";
 import { engineProblems } from "../lib/agent/start_checks.ts";
 import type { HostPort } from "../lib/kit/address.ts";
 import { monotonicMs, wallClock } from "../lib/net/clock.ts";
 import { seededRandom } from "../lib/net/entropy.ts";
+import { interfaceAddresses } from "../lib/net/interfaces.ts";
+import type { MdnsInterface } from "../lib/net/mdns.ts";
 import {
   formatRpcEndpoint,
   type RpcEndpoint,
@@ -156,9 +160,12 @@ async function runAgent(
     write: (text) => terminal.out(text),
     now: wallClock,
   });
+  const syslog = await openSyslog(settings, log);
   console.say("Starting Serf agent...");
   const agent = await Agent.start(settings, log);
+  let discovery: Discovery | undefined;
   try {
+    discovery = await discover(agent, settings, log);
     const rpcAt = await agent.serveRpc();
     console.say("Starting Serf agent RPC...");
     console.say("Serf agent running!");
@@ -180,8 +187,70 @@ async function runAgent(
       reload: () => reloader.reload(() => sources.mergeAgain()),
     });
   } finally {
+    discovery?.close();
     await agent.shutdown();
+    syslog?.close();
   }
+}
+
+/** Copies the log to the system's daemon, if it is to. */
+async function openSyslog(
+  { syslogFacility: facility }: AgentSettings,
+  log: AgentLog,
+): Promise<Syslog | undefined> {
+  if (facility === undefined) return undefined;
+  const { Syslog, SyslogError } = await import("../lib/agent/syslog.ts");
+  try {
+    const syslog = await Syslog.open({ facility, now: wallClock });
+    log.copyTo((level, text) => syslog.write(level, text));
+    return syslog;
+  } catch (cause) {
+    if (!(cause instanceof SyslogError)) throw cause;
+    throw new ConfigError(`Syslog setup failed: ${cause.message}`, { cause });
+  }
+}
+
+/** Begins to look for others on the local network, if it is to. */
+async function discover(
+  agent: Agent,
+  { discovery, nodeName, replayOnJoin }: AgentSettings,
+  log: AgentLog,
+): Promise<Discovery | undefined> {
+  if (discovery === undefined) return undefined;
+  const { Discovery } = await import("../lib/agent/discovery.ts");
+  const { cluster, interfaceName, usesIpv4, usesIpv6 } = discovery;
+  const { host: ip, port } = agent.advertised;
+  const hostName = Deno.hostname();
+  const random = seededRandom();
+  if (interfaceName !== "") {
+    log.log(
+      "INFO",
+      `agent: Starting mDNS listener on interface ${interfaceName}`,
+    );
+  }
+  try {
+    return await Discovery.start({
+      service: { cluster, instance: nodeName, hostName, ip, port },
+      iface: mdnsInterface(interfaceName),
+      usesIpv4,
+      usesIpv6,
+      join: (addresses) => agent.join(addresses, replayOnJoin),
+      log: (level, text) => log.log(level, text),
+      randomId: () => random.uint32() & 0xffff,
+    });
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new AgentStartError(`Error starting mDNS listener: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+function mdnsInterface(name: string): MdnsInterface | undefined {
+  if (name === "") return undefined;
+  const addresses = interfaceAddresses(name) ?? [];
+  const ipv4 = addresses.find((address) => !address.includes(":"));
+  return { name, ...(ipv4 !== undefined && { ipv4 }) };
 }
 
 async function joinAtStart(
@@ -303,6 +372,9 @@ export function startUpTable(
     row("Snapshot", settings.snapshotPath !== ""),
     row("Profile", settings.profile),
     row("Message Compression Enabled", settings.compression),
+    ...(settings.discovery
+      ? [row("mDNS cluster", settings.discovery.cluster)]
+      : []),
   ];
 }
 

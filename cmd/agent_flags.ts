@@ -71,6 +71,13 @@ export const AGENT_FLAGS = {
   "disable-compression": booleanFlag(false, {
     text: ["Sends nothing compressed. Others still may."],
   }),
+  "discover": textFlag("", {
+    shown: "discover=NAME",
+    text: [
+      "Find agents that discover the same name on the local",
+      "network, by multicast DNS, and join them.",
+    ],
+  }),
   "encrypt": textFlag("", {
     shown: "encrypt=KEY",
     text: [
@@ -118,6 +125,19 @@ export const AGENT_FLAGS = {
     text: [
       "Least important log lines shown: trace, debug, info,",
       "warn, err.",
+    ],
+  }),
+  "mdns-disable-ipv4": booleanFlag(false, {
+    text: ["Discover over IPv6 alone."],
+  }),
+  "mdns-disable-ipv6": booleanFlag(false, {
+    text: ["Discover over IPv4 alone."],
+  }),
+  "mdns-iface": textFlag("", {
+    shown: "mdns-iface=NAME",
+    text: [
+      "Network interface for discovery; by default that of",
+      "'-iface', or the system's choice.",
     ],
   }),
   "node": textFlag("", {
@@ -185,6 +205,9 @@ export const AGENT_FLAGS = {
     shown: "snapshot=FILE",
     text: ["File that keeps members and clocks between runs."],
   }),
+  "syslog": booleanFlag(false, {
+    text: ["Also write the log to the system's log daemon."],
+  }),
   "tag": listFlag({
     shown: "tag KEY=VALUE",
     text: ["Tag of this member. May be given several times."],
@@ -250,6 +273,11 @@ export function layerOfFlags(
     rejoinAfterLeave: values["rejoin"],
     broadcastTimeoutMs: durationOf("broadcast-timeout"),
     disableCompression: values["disable-compression"],
+    enableSyslog: values["syslog"],
+    discover: values["discover"],
+    mdnsInterface: values["mdns-iface"],
+    mdnsDisableIpv4: values["mdns-disable-ipv4"],
+    mdnsDisableIpv6: values["mdns-disable-ipv6"],
   };
 }
 

@@ -152,6 +152,11 @@ export class Agent implements RpcTarget {
     return this.#driver.bound;
   }
 
+  /** What other members are told. */
+  get advertised(): HostPort {
+    return this.#driver.advertised;
+  }
+
   // --- Requests -------------------------------------------------------------
 
   members(): readonly Member[] {

@@ -34,6 +34,7 @@ import {
   parseHandler,
 } from "./handler_spec.ts";
 import { addressOnInterface } from "./interface_address.ts";
+import { isFacility } from "./syslog_facility.ts";
 
 export {
   ConfigError,
@@ -81,6 +82,10 @@ export interface AgentSettings {
   readonly rejoinAfterLeave: boolean;
   readonly leaveOnTerminate: boolean;
   readonly skipLeaveOnInterrupt: boolean;
+  /** Name of a known facility; absent when the log goes nowhere else. */
+  readonly syslogFacility?: string;
+  /** Absent when nothing is to be discovered. */
+  readonly discovery?: DiscoverySettings;
   readonly compression: boolean;
   /** At least 1 s. */
   readonly broadcastTimeoutMs: number;
@@ -94,6 +99,16 @@ export interface AgentSettings {
   readonly nameResolution: boolean;
   readonly coordinates: boolean;
   readonly validateNodeNames: boolean;
+}
+
+/** How agents are found on the local network. */
+export interface DiscoverySettings {
+  /** Name of the cluster to be found. */
+  readonly cluster: string;
+  /** Name of the interface; the system's choice when empty. */
+  readonly interfaceName: string;
+  readonly usesIpv4: boolean;
+  readonly usesIpv6: boolean;
 }
 
 /** What the settings are checked against, and who hears of it. */
@@ -161,6 +176,7 @@ export function mergeSettings(
       ),
     );
   }
+  checkDiscovery(merged, world, report);
   const say = (message: string) => world.say?.(message);
   if (role !== "") {
     say("Deprecation warning: 'Role' has been replaced with 'Tags'");
@@ -208,6 +224,7 @@ export async function resolveSettings(
     }
   };
   const logLevel = await attempt(() => readLogLevel(merged.logLevel));
+  const facility = await attempt(() => readFacility(merged));
   const given = await attempt(() => readAddress("bind", merged.bind, world));
   const bind = given &&
     await attempt(() => bindOnInterface(merged.interfaceName, given, world));
@@ -222,7 +239,8 @@ export async function resolveSettings(
   const profile = await attempt(() => readProfile(merged.profile));
   if (
     logLevel === undefined || bind === undefined || advertise === undefined ||
-    encryptKey === undefined || profile === undefined
+    encryptKey === undefined || profile === undefined ||
+    facility === undefined
   ) return undefined;
   return {
     nodeName: merged.nodeName,
@@ -249,6 +267,15 @@ export async function resolveSettings(
     skipLeaveOnInterrupt: merged.skipLeaveOnInterrupt,
     // What files say of it is overruled by the command line, always.
     compression: !merged.disableCompression,
+    ...(facility !== null && { syslogFacility: facility }),
+    ...(merged.discover !== "" && {
+      discovery: {
+        cluster: merged.discover,
+        interfaceName: merged.mdnsInterface || merged.interfaceName,
+        usesIpv4: !merged.mdnsDisableIpv4,
+        usesIpv6: !merged.mdnsDisableIpv6,
+      },
+    }),
     broadcastTimeoutMs: merged.broadcastTimeoutMs,
     reconnectIntervalMs: merged.reconnectIntervalMs,
     reconnectTimeoutMs: merged.reconnectTimeoutMs,
@@ -283,6 +310,49 @@ export function readLogLevel(text: string): LogLevel {
     `Invalid log level: ${text.toUpperCase()}. ` +
       `Valid log levels are: [${LOG_LEVELS.join(" ")}]`,
     { setting: "logLevel" },
+  );
+}
+
+/** What is said about discovery must make sense together. */
+function checkDiscovery(
+  merged: MergedSettings,
+  world: ConfigWorld,
+  report: ReportMistake,
+): void {
+  const { discover, mdnsInterface, mdnsDisableIpv4, mdnsDisableIpv6 } = merged;
+  const complain = (setting: SettingName, message: string) =>
+    report(new ConfigError(message, { setting }));
+  if (mdnsInterface !== "" && discover === "") {
+    complain(
+      "mdnsInterface",
+      "mDNS interface specified without enabling mDNS discovery",
+    );
+  }
+  if (
+    mdnsInterface !== "" && addressesOf(mdnsInterface, world) === undefined
+  ) {
+    complain(
+      "mdnsInterface",
+      "Invalid mDNS network interface: route ip+net: no such network interface",
+    );
+  }
+  // The original looks at this only when an interface is named.
+  if (discover !== "" && mdnsDisableIpv4 && mdnsDisableIpv6) {
+    complain(
+      "mdnsDisableIpv4",
+      "Invalid mDNS configuration: both IPv4 and IPv6 are disabled",
+    );
+  }
+}
+
+/** @returns null when the log goes to no daemon */
+function readFacility(merged: MergedSettings): string | null {
+  const { enableSyslog, syslogFacility } = merged;
+  if (!enableSyslog) return null;
+  if (isFacility(syslogFacility)) return syslogFacility;
+  throw new ConfigError(
+    `Syslog setup failed: invalid syslog facility: ${syslogFacility}`,
+    { setting: "syslogFacility" },
   );
 }
 

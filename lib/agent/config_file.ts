@@ -100,7 +100,8 @@ class Decoder {
     this.#keyLines = keyLines;
   }
 
-  decode(root: ReadonlyMap<string, JsonRead>): DecodedConfig {
+  decode(document: ReadonlyMap<string, JsonRead>): DecodedConfig {
+    const root = this.#flatten(document);
     const unused = new Set(root.keys());
     for (const key of FILE_KEYS) {
       const written = findKey(root, key.key);
@@ -123,6 +124,38 @@ class Decoder {
       isUnreadable: false,
       ...this.#summary(),
     };
+  }
+
+  /** Keys of inner objects get the name of the outer one in front. */
+  #flatten(
+    document: ReadonlyMap<string, JsonRead>,
+  ): ReadonlyMap<string, JsonRead> {
+    const root = new Map(document);
+    const written = findKey(document, MDNS);
+    const inner = written === undefined ? null : document.get(written) ?? null;
+    if (written === undefined) return root;
+    root.delete(written);
+    this.#written = written;
+    if (isMap(inner)) {
+      const unknown: string[] = [];
+      for (const [name, value] of inner) {
+        const key = `${MDNS}.${name}`;
+        if (KEY_NAMES.includes(key.toLowerCase())) root.set(key, value);
+        else unknown.push(name);
+      }
+      if (unknown.length > 0) {
+        const names = unknown.sort().join(", ");
+        this.#problems.push(`'${written}' has invalid keys: ${names}`);
+        for (const name of unknown) {
+          this.#suggest(name, nearest(name, MDNS_NAMES));
+        }
+      }
+    } else if (inner !== null) {
+      const kind = mapstructureKind(inner);
+      this.#problems.push(`'${written}' expected a map, got '${kind}'`);
+      this.#addHint(`"${MDNS}" takes an object, such as {"interface": "eth0"}`);
+    }
+    return root;
   }
 
   // --- Values ---------------------------------------------------------------
@@ -295,7 +328,8 @@ class Decoder {
 
   /** Says something about the key that is being decoded. */
   #addHint(text: string): void {
-    const line = this.#keyLines.get(this.#written) ?? 1;
+    const line = this.#keyLines.get(this.#written) ??
+      this.#keyLines.get(this.#written.split(".")[0] as string) ?? 1;
     this.#hints.push({ line, text });
   }
 
@@ -345,6 +379,11 @@ class Decoder {
 }
 
 const KEY_NAMES: readonly string[] = FILE_KEYS.map(({ key }) => key);
+
+/** The one key whose value is an object with keys of its own. */
+const MDNS = "mdns";
+const MDNS_NAMES = KEY_NAMES.filter((key) => key.startsWith(`${MDNS}.`))
+  .map((key) => key.slice(MDNS.length + 1));
 
 /** The order in which the original looks at durations. */
 const DURATION_ORDER: readonly string[] = [

@@ -43,7 +43,7 @@ type Kinded =
 
 /** One key, and the setting that it is the name of. */
 export type ConfigKey = Kinded & {
-  /** As it is written in files; absent when only the command line has it. */
+  /** As it is written in files; behind a dot, as a key of an inner object. */
   readonly key: string;
   /** The flag that says the same, without the dash. */
   readonly flag?: string;
@@ -273,6 +273,54 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     isReloaded: true,
   },
   {
+    key: "enable_syslog",
+    kind: "boolean",
+    setting: "enableSyslog",
+    flag: "syslog",
+    takes: TRUTH,
+    effect: "Copies the log to the system's log daemon",
+  },
+  {
+    key: "syslog_facility",
+    kind: "text",
+    setting: "syslogFacility",
+    takes: 'the name of a facility, such as "LOCAL0" or "DAEMON"',
+    effect: "Facility of the lines that the log daemon gets",
+  },
+  {
+    key: "discover",
+    kind: "text",
+    setting: "discover",
+    flag: "discover",
+    takes: 'a name for the cluster, such as "web"',
+    effect:
+      "Finds and joins agents of the same name on the local network, by multicast DNS",
+  },
+  {
+    key: "mdns.interface",
+    kind: "text",
+    setting: "mdnsInterface",
+    flag: "mdns-iface",
+    takes: 'the name of a network interface, such as "eth0"',
+    effect: "Interface for discovery; by default that of `interface`",
+  },
+  {
+    key: "mdns.disable_ipv4",
+    kind: "boolean",
+    setting: "mdnsDisableIpv4",
+    flag: "mdns-disable-ipv4",
+    takes: TRUTH,
+    effect: "Discovers over IPv6 alone",
+  },
+  {
+    key: "mdns.disable_ipv6",
+    kind: "boolean",
+    setting: "mdnsDisableIpv6",
+    flag: "mdns-disable-ipv6",
+    takes: TRUTH,
+    effect: "Discovers over IPv4 alone",
+  },
+  {
     key: "broadcast_timeout",
     kind: "duration",
     setting: "broadcastTimeoutMs",
@@ -377,12 +425,8 @@ export const IDLE_KEYS: ReadonlySet<string> = new Set([
 
 /** Keys of the original for what this program cannot do yet. */
 export const UNSUPPORTED_KEYS: ReadonlySet<string> = new Set([
-  "discover",
-  "enable_syslog",
-  "mdns",
   "statsd_addr",
   "statsite_addr",
-  "syslog_facility",
 ]);
 
 /** The keys that files may have. */

@@ -76,6 +76,16 @@ export interface SettingsLayer {
   readonly queryResponseBytesMax?: number;
   /** Largest name plus payload of a user event, bytes. */
   readonly userEventBytesMax?: number;
+  /** Copy the log to the system's log daemon. */
+  readonly enableSyslog?: boolean;
+  /** Name of a facility, in any case. */
+  readonly syslogFacility?: string;
+  /** Find agents of this name on the local network. */
+  readonly discover?: string;
+  /** Name of the network interface to find them by. */
+  readonly mdnsInterface?: string;
+  readonly mdnsDisableIpv4?: boolean;
+  readonly mdnsDisableIpv6?: boolean;
   /** Longest wait for a message of ours to be gossiped, ms. */
   readonly broadcastTimeoutMs?: number;
   /** Time between attempts to reach a failed member again, ms. */
@@ -133,6 +143,12 @@ export const DEFAULT_SETTINGS = {
   queryBytesMax: 1_024,
   queryResponseBytesMax: 1_024,
   userEventBytesMax: 512,
+  enableSyslog: false,
+  syslogFacility: "LOCAL0",
+  discover: "",
+  mdnsInterface: "",
+  mdnsDisableIpv4: false,
+  mdnsDisableIpv6: false,
   broadcastTimeoutMs: 5_000,
   reconnectIntervalMs: 30_000,
   reconnectTimeoutMs: 24 * 3_600_000,

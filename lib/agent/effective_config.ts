@@ -53,12 +53,16 @@ export function effectiveText(
 /** The settings as a configuration file; what is empty is left out. */
 export function effectiveFile(
   merged: MergedSettings,
-): Record<string, ConfigValue> {
-  const file: Record<string, ConfigValue> = {};
+): Record<string, ConfigValue | Record<string, ConfigValue>> {
+  const file: Record<string, ConfigValue | Record<string, ConfigValue>> = {};
+  const inner: Record<string, Record<string, ConfigValue>> = {};
   for (const key of keysInForce(FILE_KEYS)) {
     if (key.isSecret) continue;
     const value = valueOf(key, merged);
-    if (!isEmpty(value)) file[key.key] = value;
+    if (isEmpty(value)) continue;
+    const [name = "", innerName] = key.key.split(".");
+    if (innerName === undefined) file[name] = value;
+    else file[name] = Object.assign(inner[name] ??= {}, { [innerName]: value });
   }
   return file;
 }

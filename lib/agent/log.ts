@@ -1,8 +1,9 @@
 /**
- * The agent's log: one line format, two consumers.
+ * The agent's log: one line format, three consumers.
  *
  * Each entry goes to standard output, filtered by the agent's level, and into a
- * ring with the last lines of all levels, from which `serf monitor` is served.
+ * ring with the last lines of all levels, from which `serf monitor` is served; `copyTo` adds the system's
+ * log.
  * Until the start-up text is out, the lines for standard output are held back; a
  * start that fails never shows them. An entry may have several lines of text,
  * as errors that list their causes do.
@@ -51,6 +52,7 @@ export class AgentLog {
   readonly #ring = new Ring<Entry>(MONITOR_LINES_MAX);
   readonly #subscribers = new Set<Subscriber>();
   #rank: number;
+  #copy: ((level: LogLevel, text: string) => void) | undefined;
   /** What standard output has not been shown yet; absent once it is open. */
   #gated: Ring<string> | undefined = new Ring<string>(GATED_LINES_MAX);
 
@@ -67,10 +69,23 @@ export class AgentLog {
       text.replace(/\n$/, "")
     }`;
     this.#ring.push({ rank, line });
-    if (rank >= this.#rank) this.#show(line);
+    if (rank >= this.#rank) {
+      this.#show(line);
+      this.#copy?.(level, text);
+    }
     for (const { rank: least, listener } of this.#subscribers) {
       if (rank >= least) listener(line);
     }
+  }
+
+  /**
+   * Hands each line of the level of standard output to one more consumer as well,
+   * from now on.
+   *
+   * @param copy is given the level and the text, without the time
+   */
+  copyTo(copy: (level: LogLevel, text: string) => void): void {
+    this.#copy = copy;
   }
 
   /** Shows what was held back; from now on lines appear as they come. */

@@ -14,31 +14,8 @@
  * RFC 3164 for the numbers.
  */
 
-import { type LogLevel, logLevelRank } from "../kit/log.ts";
-
-/** Numbers of the facilities. Source: RFC 3164, section 4.1.1. */
-const FACILITIES: Readonly<Record<string, number>> = {
-  KERN: 0,
-  USER: 1,
-  MAIL: 2,
-  DAEMON: 3,
-  AUTH: 4,
-  SYSLOG: 5,
-  LPR: 6,
-  NEWS: 7,
-  UUCP: 8,
-  CRON: 9,
-  AUTHPRIV: 10,
-  FTP: 11,
-  LOCAL0: 16,
-  LOCAL1: 17,
-  LOCAL2: 18,
-  LOCAL3: 19,
-  LOCAL4: 20,
-  LOCAL5: 21,
-  LOCAL6: 22,
-  LOCAL7: 23,
-};
+import type { LogLevel } from "../kit/log.ts";
+import { facilityNumber } from "./syslog_facility.ts";
 
 const SEVERITIES: Readonly<Record<LogLevel, number>> = {
   TRACE: 7,
@@ -72,8 +49,6 @@ export class SyslogError extends Error {
 export interface SyslogOptions {
   /** Name of the facility, in any case. */
   readonly facility: string;
-  /** Least important level that is passed on. */
-  readonly level: LogLevel;
   now(): Date;
   /** Sockets to try, the system's unless given. */
   readonly paths?: readonly string[];
@@ -95,7 +70,7 @@ export class Syslog {
    * @throws {SyslogError} when the facility is unknown or no daemon listens
    */
   static async open(options: SyslogOptions): Promise<Syslog> {
-    const facility = FACILITIES[options.facility.toUpperCase()];
+    const facility = facilityNumber(options.facility);
     if (facility === undefined) {
       throw new SyslogError(`invalid syslog facility: ${options.facility}`);
     }
@@ -133,15 +108,13 @@ export class Syslog {
 
   /** @param text without level and time */
   write(level: LogLevel, text: string): void {
-    const { level: least, now } = this.#options;
-    if (logLevelRank(level) < logLevelRank(least)) return;
     if (this.#waiting >= WAITING_MAX) {
       this.dropped++;
       return;
     }
     const line = syslogLine({
       priority: this.#facility * 8 + SEVERITIES[level],
-      at: now(),
+      at: this.#options.now(),
       pid: Deno.pid,
       text,
     });

@@ -23,11 +23,11 @@ import {
 } from "./mdns_message.ts";
 import { systemErrorText } from "./system_error.ts";
 
-/** The interface to use, by its name and addresses; the system's choice if absent. */
+/** The interface to use. */
 export interface MdnsInterface {
   readonly name: string;
+  /** Absent when it has none. */
   readonly ipv4?: string;
-  readonly ipv6?: string;
 }
 
 export interface MdnsOptions {

@@ -16,7 +16,7 @@ Deno.test("CONFIG_KEYS has each setting once, and each key", () => {
   );
   const keys = CONFIG_KEYS.map(({ key }) => key);
   assert.equal(new Set(keys).size, keys.length);
-  for (const key of keys) assert.match(key, /^[a-z]+(_[a-z]+)*$/);
+  for (const key of keys) assert.match(key, /^(mdns\.)?[a-z]+(_[a-z0-9]+)*$/);
 });
 
 Deno.test("CONFIG_KEYS names all flags, and none that there is not", () => {
@@ -31,7 +31,9 @@ Deno.test("CONFIG_KEYS names all flags, and none that there is not", () => {
 
 Deno.test("serf agent -help shows all flags, in order, and lines that fit", () => {
   const help = command.help(new FakeTerminal());
-  const shown = [...help.matchAll(/^ {2}-([a-z-]+)/gm)].map(([, name]) => name);
+  const shown = [...help.matchAll(/^ {2}-([a-z0-9-]+)/gm)].map(([, name]) =>
+    name
+  );
   assert.deepEqual(shown, Object.keys(AGENT_FLAGS).sort());
   for (const line of help.split("\n")) assert.ok(line.length <= 84, line);
 });

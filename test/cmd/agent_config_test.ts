@@ -79,9 +79,8 @@ const HANDLERS = "takes a list of handlers, such as " +
 const OURS: readonly (readonly [string, string, string])[] = [
   [
     "a key of something that is not built yet",
-    '{"enable_syslog": true, "mdns": {}}',
-    "2 error(s) decoding:\n\n* 'enable_syslog' is not supported yet\n" +
-    "* 'mdns' is not supported yet",
+    '{"statsd_addr": "127.0.0.1:8125"}',
+    "1 error(s) decoding:\n\n* 'statsd_addr' is not supported yet",
   ],
   [
     "a flag that files do not have",

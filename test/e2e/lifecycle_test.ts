@@ -151,7 +151,10 @@ testCluster(
     }
     await step("an unknown flag", async () => {
       const said = await withBoth(async (kind) => {
-        const { code, stdout, stderr } = await runCli(kind, ["agent", "-qqqqqqqq"]);
+        const { code, stdout, stderr } = await runCli(kind, [
+          "agent",
+          "-qqqqqqqq",
+        ]);
         return { code, stderr, firstLine: stdout.split("\n", 1)[0] };
       });
       assert.deepEqual(said, {
