@@ -5,12 +5,7 @@
  * four spaces; log lines are held back until the start-up text is complete.
  */
 
-import {
-  Agent,
-  AgentStartError,
-  RpcStartError,
-  showAddress,
-} from "../lib/agent/agent.ts";
+import { Agent, AgentStartError, RpcStartError } from "../lib/agent/agent.ts";
 import {
   type AgentSettings,
   ConfigError,
@@ -30,16 +25,12 @@ import { keepSeeds, SeedSchedule } from "../lib/agent/seeds.ts";
 import { awaitEnd, ProcessSignals } from "../lib/agent/signals.ts";
 import type { Syslog } from "../lib/agent/syslog.ts";
 import { engineProblems } from "../lib/agent/start_checks.ts";
-import type { HostPort } from "../lib/kit/address.ts";
 import { monotonicMs, wallClock } from "../lib/net/clock.ts";
 import { seededRandom } from "../lib/net/entropy.ts";
 import { interfaceAddresses } from "../lib/net/interfaces.ts";
 import type { MdnsInterface } from "../lib/net/mdns.ts";
-import {
-  formatRpcEndpoint,
-  type RpcEndpoint,
-} from "../lib/net/rpc_endpoint.ts";
 import { checkAgent } from "./agent_check.ts";
+import { AgentConsole, startUpFacts } from "./agent_console.ts";
 import {
   AGENT_FLAGS,
   type AgentFlags,
@@ -63,7 +54,7 @@ export const command: Command = {
     }),
 
   async run(args, terminal) {
-    const console = new AgentConsole(terminal);
+    const console = new AgentConsole(terminal, wallClock);
     const flags = readFlags(command, AGENT_FLAGS, args, {
       isTerminal: terminal.isTerminal,
       out: (text) => terminal.out(`==> ${text}`),
@@ -85,7 +76,8 @@ export const command: Command = {
       return await runAgent(sources, console, terminal);
     } catch (error) {
       if (error instanceof ConfigError || error instanceof AgentStartError) {
-        console.say(sources.explain(error));
+        console.open(sources.isJson);
+        console.complain(sources.explain(error));
         return 1;
       }
       throw error;
@@ -103,6 +95,11 @@ class Sources {
   constructor(flags: AgentFlags, world: ConfigWorld) {
     this.#flags = flags;
     this.#world = world;
+  }
+
+  /** Whether standard output is to be JSON, as far as that is known. */
+  get isJson(): boolean {
+    return (this.#merged?.logJson ?? this.#flags.values["log-json"]);
   }
 
   /** @throws {ConfigError} with the first mistake */
@@ -154,9 +151,11 @@ async function runAgent(
   terminal: Terminal,
 ): Promise<number> {
   const merged = await sources.merge();
+  console.open(sources.isJson);
   const settings = await sources.resolve(merged);
   const log = new AgentLog({
     level: settings.logLevel,
+    isJson: settings.logJson,
     write: (text) => terminal.out(text),
     now: wallClock,
   });
@@ -168,10 +167,7 @@ async function runAgent(
     discovery = await discover(agent, settings, log);
     const rpcAt = await agent.serveRpc();
     console.say("Starting Serf agent RPC...");
-    console.say("Serf agent running!");
-    for (const line of startUpTable(settings, agent.bound, rpcAt)) {
-      console.tell(line);
-    }
+    console.introduce(startUpFacts(settings, agent.bound, rpcAt));
     if (settings.startJoin.length > 0) {
       const isJoined = await joinAtStart(agent, settings, console);
       if (!isJoined) return 1;
@@ -264,7 +260,7 @@ async function joinAtStart(
     console.tell(`Join completed. Synced with ${contacted} initial agents`);
     return true;
   } catch (error) {
-    console.say((error as Error).message);
+    console.complain((error as Error).message);
     return false;
   }
 }
@@ -284,9 +280,7 @@ async function runUntilEnd(
   const signals = new ProcessSignals();
   const end = new AbortController();
   try {
-    console.say("");
-    console.say("Log data will now stream in as it occurs:");
-    console.say("");
+    console.announceLog();
     log.open();
     const gaveUp = joinAndKeepSeeds(agent, settings, end.signal);
     return await awaitEnd(agent, signals, {
@@ -339,56 +333,4 @@ function joinAndKeepSeeds(
   };
   run();
   return gaveUp;
-}
-
-/** Width of the labels in the start-up table. */
-const LABEL_WIDTH = 27;
-
-/** What the agent shows of itself when it runs. */
-export function startUpTable(
-  settings: AgentSettings,
-  bound: HostPort,
-  rpcAt: RpcEndpoint,
-): string[] {
-  const row = (label: string, value: unknown) =>
-    `${label.padStart(LABEL_WIDTH)}: ${value}`;
-  const { advertise } = settings;
-  return [
-    row("Node name", `'${settings.nodeName}'`),
-    row("Bind addr", showAddress(bound)),
-    // This one row is not aligned; neither is it in the original.
-    ...(advertise ? [`Advertise addr: ${showAddress(advertise)}`] : []),
-    // As it was given, unless it left the choice of the port to the system.
-    row(
-      "RPC addr",
-      settings.rpcAddr.endsWith(":0")
-        ? `'${formatRpcEndpoint(rpcAt)}'`
-        : `'${settings.rpcAddr}'`,
-    ),
-    row(
-      "Encrypted",
-      settings.encryptKey !== undefined || settings.keyringFile !== "",
-    ),
-    row("Snapshot", settings.snapshotPath !== ""),
-    row("Profile", settings.profile),
-    row("Message Compression Enabled", settings.compression),
-    ...(settings.discovery
-      ? [row("mDNS cluster", settings.discovery.cluster)]
-      : []),
-  ];
-}
-
-/** The agent's two ways to say something beside its log. */
-class AgentConsole {
-  constructor(readonly terminal: Terminal) {}
-
-  /** A message; an empty one is an empty line. */
-  say(message: string): void {
-    this.terminal.out(message === "" ? "\n" : `==> ${message}\n`);
-  }
-
-  /** A fact. */
-  tell(message: string): void {
-    this.terminal.out(`    ${message}\n`);
-  }
 }

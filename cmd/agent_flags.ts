@@ -120,6 +120,12 @@ export const AGENT_FLAGS = {
     shown: "keyring-file=FILE",
     text: ["File that keeps the encryption keys between runs."],
   }),
+  "log-json": booleanFlag(false, {
+    text: [
+      "Writes everything on standard output as JSON, one",
+      "object a line, with the keys that Consul's logs have.",
+    ],
+  }),
   "log-level": textFlag("", {
     shown: "log-level=info",
     text: [
@@ -259,6 +265,7 @@ export function layerOfFlags(
     encryptKey: values["encrypt"],
     keyringFile: values["keyring-file"],
     logLevel: values["log-level"],
+    logJson: values["log-json"],
     profile: values["profile"],
     protocol: values["protocol"],
     rpcAddr: values["rpc-addr"],

@@ -19,7 +19,7 @@
 import type { Coordinate } from "../coordinate/coordinate.ts";
 import { unreachable } from "../kit/assert.ts";
 import { decodeBase64 } from "../kit/base64.ts";
-import { formatEndpoint, type HostPort } from "../kit/address.ts";
+import type { HostPort } from "../kit/address.ts";
 import { utf8Text } from "../kit/bytes.ts";
 import type { LogLevel } from "../kit/log.ts";
 import { quoteText } from "../kit/quote.ts";
@@ -500,9 +500,4 @@ function readKey(text: string): Uint8Array {
   } catch (error) {
     throw new KeyError((error as Error).message, NO_KEY_REPORT);
   }
-}
-
-/** How the agent's addresses are shown. */
-export function showAddress(at: HostPort): string {
-  return `'${formatEndpoint(at.host, at.port)}'`;
 }

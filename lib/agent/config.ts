@@ -64,6 +64,7 @@ export interface AgentSettings {
   readonly encryptKey?: Uint8Array;
   readonly keyringFile: string;
   readonly logLevel: LogLevel;
+  readonly logJson: boolean;
   readonly profile: ProfileName;
   /** Not checked yet: the engine knows its range. */
   readonly protocol: number;
@@ -251,6 +252,7 @@ export async function resolveSettings(
     ...(encryptKey && { encryptKey }),
     keyringFile: merged.keyringFile,
     logLevel,
+    logJson: merged.logJson,
     profile,
     protocol: merged.protocol,
     rpcAddr: merged.rpcAddr,

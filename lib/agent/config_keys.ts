@@ -190,6 +190,14 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     isReloaded: true,
   },
   {
+    key: "log_json",
+    kind: "boolean",
+    setting: "logJson",
+    flag: "log-json",
+    takes: TRUTH,
+    effect: "Standard output is JSON, one object a line",
+  },
+  {
     key: "start_join",
     kind: "list",
     setting: "startJoin",

@@ -42,6 +42,8 @@ export interface SettingsLayer {
   readonly keyringFile?: string;
   /** One of TRACE, DEBUG, INFO, WARN, ERR, in any case. */
   readonly logLevel?: string;
+  /** Standard output is JSON, one object a line. */
+  readonly logJson?: boolean;
   /** `lan`, `wan` or `local`. */
   readonly profile?: string;
   /** Serf protocol version, 2 to 5. */
@@ -126,6 +128,7 @@ export const DEFAULT_SETTINGS = {
   encryptKey: "",
   keyringFile: "",
   logLevel: "INFO",
+  logJson: false,
   profile: "lan",
   protocol: 5,
   rpcAddr: "127.0.0.1:7373",

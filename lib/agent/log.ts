@@ -2,8 +2,9 @@
  * The agent's log: one line format, three consumers.
  *
  * Each entry goes to standard output, filtered by the agent's level, and into a
- * ring with the last lines of all levels, from which `serf monitor` is served; `copyTo` adds the system's
- * log.
+ * ring with the last lines of all levels, from which `serf monitor` is served;
+ * `copyTo` adds the system's log. Standard output may be had as JSON.
+ *
  * Until the start-up text is out, the lines for standard output are held back; a
  * start that fails never shows them. An entry may have several lines of text,
  * as errors that list their causes do.
@@ -17,6 +18,7 @@
 
 import { type LogLevel, logLevelRank } from "../kit/log.ts";
 import { Ring } from "../kit/ring.ts";
+import { jsonLogLine, textLogLine } from "./log_line.ts";
 
 /** Lines kept for monitors that connect later. */
 export const MONITOR_LINES_MAX = 512;
@@ -28,6 +30,8 @@ const STDOUT_PREFIX = "    ";
 export interface AgentLogOptions {
   /** Least important level that standard output shows. */
   readonly level: LogLevel;
+  /** Whether standard output gets JSON, an object for each entry. */
+  readonly isJson?: boolean;
   /** Writes whole lines to standard output. */
   write(text: string): void;
   /** The time of day; lines show it in the local time zone. */
@@ -63,14 +67,18 @@ export class AgentLog {
 
   /** @param text begins with its component: `agent: Received event: ...` */
   log(level: LogLevel, text: string): void {
+    const { isJson, now } = this.#options;
     const rank = logLevelRank(level);
+    const at = now();
     // Errors that list their causes end in line breaks; one of them is the line's.
-    const line = `${formatTime(this.#options.now())} [${level}] ${
-      text.replace(/\n$/, "")
-    }`;
+    const line = textLogLine(at, level, text.replace(/\n$/, ""));
     this.#ring.push({ rank, line });
     if (rank >= this.#rank) {
-      this.#show(line);
+      this.#show(
+        isJson
+          ? jsonLogLine(at, level, text.trimEnd())
+          : `${STDOUT_PREFIX}${line}\n`,
+      );
       this.#copy?.(level, text);
     }
     for (const { rank: least, listener } of this.#subscribers) {
@@ -92,7 +100,7 @@ export class AgentLog {
   open(): void {
     const gated = this.#gated?.toArray() ?? [];
     this.#gated = undefined;
-    for (const line of gated) this.#show(line);
+    for (const text of gated) this.#show(text);
   }
 
   /** Changes what standard output shows from now on. */
@@ -120,16 +128,9 @@ export class AgentLog {
     };
   }
 
-  #show(line: string): void {
-    if (this.#gated !== undefined) this.#gated.push(line);
-    else this.#options.write(`${STDOUT_PREFIX}${line}\n`);
+  /** @param text with its line break */
+  #show(text: string): void {
+    if (this.#gated !== undefined) this.#gated.push(text);
+    else this.#options.write(text);
   }
-}
-
-/** `2026/11/20 12:49:06` in local time. */
-export function formatTime(at: Date): string {
-  const two = (value: number) => String(value).padStart(2, "0");
-  const date = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())];
-  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two);
-  return `${date.join("/")} ${time.join(":")}`;
 }

@@ -21,6 +21,7 @@ Deno.test("readSettings() fills in the defaults of Serf's agent", async () => {
     bind: { host: "0.0.0.0", port: 7946 },
     keyringFile: "",
     logLevel: "INFO",
+    logJson: false,
     profile: "lan",
     protocol: 5,
     rpcAddr: "127.0.0.1:7373",

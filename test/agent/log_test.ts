@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  AgentLog,
-  formatTime,
-  MONITOR_LINES_MAX,
-} from "../../lib/agent/log.ts";
+import { AgentLog, MONITOR_LINES_MAX } from "../../lib/agent/log.ts";
+import { formatTime, jsonLogLine } from "../../lib/agent/log_line.ts";
 import type { LogLevel } from "../../lib/kit/log.ts";
 
 const NOON = new Date(2026, 10, 20, 12, 49, 6);
@@ -22,6 +19,42 @@ function makeLog(level: LogLevel = "INFO"): { log: AgentLog; shown: string[] } {
 Deno.test("formatTime() pads every part", () => {
   assert.equal(formatTime(NOON), STAMP);
   assert.equal(formatTime(new Date(7, 0, 2, 3, 4, 5)), "1907/01/02 03:04:05");
+});
+
+Deno.test("jsonLogLine() has go-hclog's keys, the component and more fields", () => {
+  const at = new Date(Date.UTC(2026, 10, 20, 12, 49, 6, 7));
+  assert.equal(
+    jsonLogLine(at, "ERR", 'agent.ipc: a: "b"\nc'),
+    '{"@timestamp":"2026-11-20T12:49:06.007Z","@level":"error",' +
+      '"@module":"agent.ipc","@message":"a: \\"b\\"\\nc"}\n',
+  );
+  assert.equal(
+    jsonLogLine(at, "WARN", "Error writing: x", { bytes: 5 }),
+    '{"@timestamp":"2026-11-20T12:49:06.007Z","@level":"warn",' +
+      '"@message":"Error writing: x","bytes":5}\n',
+  );
+});
+
+Deno.test("AgentLog writes JSON, but monitors read text", () => {
+  const shown: string[] = [];
+  const log = new AgentLog({
+    level: "INFO",
+    isJson: true,
+    write: (text) => shown.push(text),
+    now: () => NOON,
+  });
+  log.log("INFO", "agent: held back");
+  log.open();
+  log.log("DEBUG", "agent: not shown");
+  log.log("WARN", "agent: two\nlines\n\n");
+  assert.deepEqual(
+    shown.map((text) => JSON.parse(text)["@message"]),
+    ["held back", "two\nlines"],
+  );
+  for (const text of shown) assert.match(text, /^[^\n]+\n$/);
+  assert.deepEqual(log.subscribe("WARN", () => {}).backlog, [
+    `${STAMP} [WARN] agent: two\nlines\n`,
+  ]);
 });
 
 Deno.test("AgentLog.log() holds lines back until the log is opened", () => {

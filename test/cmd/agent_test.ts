@@ -5,7 +5,8 @@
  */
 
 import assert from "node:assert/strict";
-import { command, startUpTable } from "../../cmd/agent.ts";
+import { command } from "../../cmd/agent.ts";
+import { startUpFacts, startUpTable } from "../../cmd/agent_console.ts";
 import { readSettings } from "../../lib/agent/config.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import { until } from "../net/deadline.ts";
@@ -160,6 +161,73 @@ Deno.test("agent takes its keys from a keyring file, and ends without one", asyn
   }
 });
 
+/** The objects that an agent wrote, one a line. */
+function readJsonLines(stdout: string): Record<string, unknown>[] {
+  assert.ok(stdout.endsWith("\n"));
+  return stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+Deno.test("agent -log-json writes nothing but objects, start-up included", async () => {
+  const bind = freeAddress();
+  const args = [
+    "-log-json",
+    "-node=j",
+    "-role=web",
+    `-bind=${bind}`,
+    `-rpc-addr=${freeAddress()}`,
+  ];
+  const terminal = new FakeTerminal();
+  const ended = command.run(args, terminal);
+  await until("the log", () => terminal.stdout.includes("agent starting"));
+  const client = await RpcClient.connect({ address: args[4]!.slice(10) });
+  await client.leave();
+  client.close();
+  assert.equal(await ended, 0);
+  const entries = readJsonLines(terminal.stdout);
+  assert.deepEqual(entries.slice(0, 5).map((entry) => entry["@message"]), [
+    "Deprecation warning: 'Role' has been replaced with 'Tags'",
+    "Starting Serf agent...",
+    "Starting Serf agent RPC...",
+    "Serf agent running!",
+    "Serf agent starting",
+  ]);
+  const { "@timestamp": _, ...introduction } = entries[3]!;
+  assert.deepEqual(introduction, {
+    "@level": "info",
+    "@message": "Serf agent running!",
+    "node_name": "j",
+    "bind_addr": bind,
+    "rpc_addr": args[4]!.slice(10),
+    "encrypted": false,
+    "snapshot": false,
+    "profile": "lan",
+    "message_compression_enabled": true,
+  });
+  assert.equal(entries[4]?.["@module"], "agent");
+});
+
+Deno.test("agent writes JSON if a file says so, also when the start fails", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    const config = { log_json: true, role: "web", profile: "fast" };
+    await Deno.writeTextFile(file, JSON.stringify(config));
+    const terminal = new FakeTerminal();
+    assert.equal(await command.run([`-config-file=${file}`], terminal), 1);
+    assert.deepEqual(
+      readJsonLines(terminal.stdout).map((entry) => [
+        entry["@level"],
+        (entry["@message"] as string).split("\n")[0],
+      ]),
+      [
+        ["info", "Deprecation warning: 'Role' has been replaced with 'Tags'"],
+        ["error", "Unknown profile: fast"],
+      ],
+    );
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 function withoutTimes(log: string): string {
   return log.replace(/^ {4}\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, "    ");
 }
@@ -188,11 +256,11 @@ Deno.test("startUpTable() aligns all rows but one, as Serf does", async () => {
     rpcAddr: "localhost:0",
     disableCompression: true,
   }], { hostname: () => "" });
-  const rows = startUpTable(
+  const rows = startUpTable(startUpFacts(
     settings,
     { host: "::1", port: 29946 },
     { host: "127.0.0.1", port: 7374 },
-  );
+  ));
   assert.deepEqual(rows, [
     "                  Node name: 'adv'",
     "                  Bind addr: '[::1]:29946'",
