@@ -19,6 +19,7 @@ import {
 import { readConfigPaths } from "../lib/agent/config_path.ts";
 import { AgentLog } from "../lib/agent/log.ts";
 import type { Discovery } from "../lib/agent/discovery.ts";
+import type { InitProcess } from "../lib/agent/init_process.ts";
 import { Reloader } from "../lib/agent/reload.ts";
 import { retryJoin } from "../lib/agent/retry_join.ts";
 import { keepSeeds, SeedSchedule } from "../lib/agent/seeds.ts";
@@ -160,6 +161,7 @@ async function runAgent(
     now: wallClock,
   });
   const syslog = await openSyslog(settings, log);
+  const init = Deno.pid === 1 ? await beInit(log) : undefined;
   console.say("Starting Serf agent...");
   const agent = await Agent.start(settings, log);
   let discovery: Discovery | undefined;
@@ -185,7 +187,24 @@ async function runAgent(
   } finally {
     discovery?.close();
     await agent.shutdown();
+    await init?.endOthers();
     syslog?.close();
+  }
+}
+
+/** Takes over the duties of process 1, as far as that is possible. */
+async function beInit(log: AgentLog): Promise<InitProcess | undefined> {
+  const { InitProcess } = await import("../lib/agent/init_process.ts");
+  try {
+    return new InitProcess();
+  } catch (error) {
+    const reason = (error as Error).message;
+    log.log(
+      "WARN",
+      "agent: Process 1 cannot see to orphaned processes; an init such as " +
+        `that of 'docker run --init' can: ${reason}`,
+    );
+    return undefined;
   }
 }
 

@@ -31,6 +31,7 @@ import { unreachable } from "../kit/assert.ts";
 import { EMPTY_BYTES } from "../kit/bytes.ts";
 import { formatDuration } from "../kit/duration.ts";
 import { systemErrorText } from "../net/system_error.ts";
+import { ownChild } from "./init_process.ts";
 import { OutputTail } from "./output_tail.ts";
 
 /** Bytes of the output that are kept, the last ones. */
@@ -133,6 +134,7 @@ export async function runScript(
   let child: Deno.ChildProcess;
   try {
     child = spawn(invocation, shell);
+    ownChild(child);
   } catch (error) {
     const reason = startErrorText(shell.path, error);
     return { end: { kind: "notStarted", reason }, output: EMPTY_BYTES };
