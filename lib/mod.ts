@@ -33,7 +33,11 @@ export {
   type QueryOptions,
   SerfNode,
 } from "./net/serf_node.ts";
-export type { NodeSettings, SerfNodeOptions } from "./net/serf_node_options.ts";
+export type {
+  NodeSettings,
+  SerfNodeOptions,
+  SnapshotOptions,
+} from "./net/serf_node_options.ts";
 export { type EncryptKey, loadKeyring } from "./net/keyring_loader.ts";
 export type { MemberSelection, TextPattern } from "./net/member_selection.ts";
 export {
@@ -95,6 +99,7 @@ export { BindError } from "./net/bind.ts";
 export { JoinError, KeyError } from "./net/driver.ts";
 export { KeyRequestError } from "./net/rpc_client.ts";
 export { StateError } from "./serf/engine.ts";
+export { SnapshotError } from "./net/snapshot_error.ts";
 
 // --- The engine, for drivers of one's own ---------------------------------------
 
@@ -110,6 +115,13 @@ export {
   type SwimView,
 } from "./serf/engine.ts";
 export { type SerfConfig, serfConfig } from "./serf/config.ts";
+export type { SnapshotConfig } from "./serf/snapshot.ts";
+export {
+  readSnapshot,
+  type ReadSnapshotOptions,
+  type RestoredSnapshot,
+  type SnapshotComplaint,
+} from "./serf/snapshot_file.ts";
 export {
   isMemberEvent,
   type KeyReport,
@@ -117,6 +129,7 @@ export {
   type MemberEventType,
   type OperationResult,
   type Output,
+  type PersistOutput,
   type QueryEvent,
   type QueryReply,
   type SerfEvent,

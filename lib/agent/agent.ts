@@ -38,6 +38,7 @@ import {
   unixPathOf,
 } from "../net/rpc_endpoint.ts";
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
+import type { SnapshotStore } from "../net/snapshot_store.ts";
 import { listenErrorText, systemErrorText } from "../net/system_error.ts";
 import type { RpcKeyRequest, RpcQuery } from "../rpc/protocol.ts";
 import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
@@ -52,6 +53,7 @@ import type { EventHandler } from "./handler_spec.ts";
 import { openKeyring } from "./keyring.ts";
 import { writeKeyringFile } from "./keyring_file.ts";
 import type { AgentLog, LogListener } from "./log.ts";
+import { openSnapshot } from "./snapshot.ts";
 import { AgentStartError, startText } from "./start_error.ts";
 
 export { AgentStartError } from "./start_error.ts";
@@ -91,13 +93,20 @@ export class Agent implements RpcTarget {
    * @throws {AgentStartError} nothing is left open then
    */
   static async start(settings: AgentSettings, log: AgentLog): Promise<Agent> {
-    return new Agent(settings, log, await openKeyring(settings, log));
+    const keyring = await openKeyring(settings, log);
+    const snapshot = await openSnapshot(settings);
+    try {
+      return new Agent(settings, log, { keyring, snapshot });
+    } catch (error) {
+      await snapshot?.close();
+      throw error;
+    }
   }
 
   private constructor(
     settings: AgentSettings,
     log: AgentLog,
-    keyring: Keyring | undefined,
+    parts: DriverParts,
   ) {
     this.#settings = settings;
     this.#log = log;
@@ -112,7 +121,7 @@ export class Agent implements RpcTarget {
     });
     this.subscribeEvents((event) => this.#handlers.handle(event));
     log.log("INFO", "agent: Serf agent starting");
-    this.#driver = startDriver(settings, keyring, {
+    this.#driver = startDriver(settings, parts, {
       onEvent: (event) => this.#onEvent(event),
       onLog: (level, text) => log.log(level, text),
       onNameLost: () => {
@@ -360,7 +369,7 @@ export class Agent implements RpcTarget {
   async #stop(): Promise<void> {
     this.#info("requesting serf shutdown");
     this.#handlers.stop();
-    this.#driver.shutdown();
+    await this.#driver.shutdown();
     this.#info("shutdown complete");
     // Last, so that monitors see how it ended and a leave gets its answer.
     await this.#rpc?.shutdown();
@@ -422,9 +431,15 @@ function goArchitecture(arch: typeof Deno.build.arch): string {
   return arch === "x86_64" ? "amd64" : "arm64";
 }
 
+/** What is made before the driver, since it takes time. */
+interface DriverParts {
+  readonly keyring: Keyring | undefined;
+  readonly snapshot: SnapshotStore | undefined;
+}
+
 function startDriver(
   settings: AgentSettings,
-  keyring: Keyring | undefined,
+  { keyring, snapshot }: DriverParts,
   listeners: {
     onEvent(event: SerfEvent): void;
     onLog(level: LogLevel, text: string): void;
@@ -435,6 +450,7 @@ function startDriver(
     return NodeDriver.start({
       bind: settings.bind,
       ...(settings.advertise && { advertise: settings.advertise }),
+      ...(snapshot && { snapshot }),
       config: driverConfig(settings, keyring),
       ...keyringSaver(settings),
       ...listeners,

@@ -97,7 +97,7 @@ export async function outsideProblems(
     checks.push([
       "snapshotPath",
       `${CREATE}Failed to setup snapshot: failed to open snapshot: `,
-      () => checkDirectory(snapshotPath),
+      () => checkSnapshot(snapshotPath),
     ]);
   }
   checks.push([
@@ -181,11 +181,20 @@ async function checkKeyringFile(path: string, hasKey: boolean): Promise<void> {
 }
 
 /** A snapshot is made when it is not there, its directory is not. */
-async function checkDirectory(path: string): Promise<void> {
+async function checkSnapshot(path: string): Promise<void> {
   try {
     await Deno.stat(dirname(path));
   } catch (error) {
     throw new Error(fileErrorText("open", path, error));
+  }
+  if (await isDirectory(path)) throw new Error(`open ${path}: is a directory`);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch {
+    return false;
   }
 }
 

@@ -19,14 +19,13 @@
  */
 
 import { defined, unreachable } from "../kit/assert.ts";
-import { type HostPort, parseIp } from "../kit/address.ts";
+import type { HostPort } from "../kit/address.ts";
 import type { Coordinate } from "../coordinate/coordinate.ts";
-import { serfConfig } from "../serf/config.ts";
-import {
-  type KeyRequestParams,
-  type QueryParams,
+import type {
+  KeyRequestParams,
+  QueryParams,
   SerfEngine,
-  type SerfState,
+  SerfState,
 } from "../serf/engine.ts";
 import type {
   KeyReport,
@@ -40,14 +39,13 @@ import type { OperationId } from "../swim/output.ts";
 import { advertisedAddress } from "./advertise.ts";
 import { bindSockets, type SocketPair } from "./bind.ts";
 import { monotonicMs } from "./clock.ts";
+import { makeEngine } from "./driver_engine.ts";
 import {
   type DriverOptions,
-  type GivenSwim,
   JoinError,
   KeyError,
   type QueryListener,
 } from "./driver_options.ts";
-import { nonceSource, seededRandom } from "./entropy.ts";
 import { isPublicIp } from "./interfaces.ts";
 import { type ResolvedTarget, resolveJoinAddress } from "./resolve.ts";
 import { systemErrorText } from "./system_error.ts";
@@ -126,7 +124,7 @@ export class NodeDriver {
     this.#streams = this.#makeStreams();
     try {
       this.advertised = advertisedAddress(options.advertise, this.bound);
-      this.#engine = this.#makeEngine();
+      this.#engine = makeEngine(options, this);
     } catch (error) {
       this.#closeSockets();
       throw error;
@@ -141,6 +139,13 @@ export class NodeDriver {
         "memberlist: Binding to public address without encryption!",
       );
     }
+    options.snapshot?.attach({
+      log: (level, text) => options.onLog(level, text),
+      requestRewrite: () => {
+        this.#engine.rewriteSnapshot();
+        this.#pump();
+      },
+    });
     this.#ended = Promise.all([
       this.#sockets.udp.receive(),
       this.#streams.accept(this.#sockets.listener),
@@ -276,11 +281,12 @@ export class NodeDriver {
    * Stops at once, without telling the cluster; requests under way fail.
    * Harmless when repeated.
    *
-   * @returns settles when the sockets are free again
+   * @returns settles when the sockets are free again, and the snapshot, if there
+   * is one, is safe on the disk
    */
   async shutdown(): Promise<void> {
     this.#stop();
-    await this.#ended;
+    await Promise.all([this.#ended, this.#options.snapshot?.close()]);
   }
 
   #stop(): void {
@@ -290,6 +296,7 @@ export class NodeDriver {
     this.#isShutdown = true;
     clearTimeout(this.#timer);
     this.#closeSockets();
+    this.#options.snapshot?.close();
   }
 
   // --- Views ----------------------------------------------------------------
@@ -426,6 +433,9 @@ export class NodeDriver {
         return this.#options.onLog(output.level, output.text);
       case "event":
         return this.#deliver(output.event);
+      case "persist":
+        this.#options.snapshot?.write(output);
+        return;
       case "queryReply":
         this.#queries.get(output.operation)?.onReply(output.reply);
         return;
@@ -506,22 +516,6 @@ export class NodeDriver {
   }
 
   // --- Inside ---------------------------------------------------------------
-
-  #makeEngine(): SerfEngine {
-    const { config } = this.#options;
-    const { host, port } = this.advertised;
-    const swim: GivenSwim = {
-      ...config.swim,
-      advertiseAddr: parseIp(host) as Uint8Array,
-      advertisePort: port,
-      bindPort: this.bound.port,
-    };
-    const savesKeyring = this.#options.saveKeyring !== undefined;
-    return new SerfEngine(serfConfig({ ...config, savesKeyring, swim }), {
-      random: seededRandom(),
-      nextNonce: nonceSource(),
-    });
-  }
 
   #closeSockets(): void {
     this.#sockets.listener.close();

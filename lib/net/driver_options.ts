@@ -5,13 +5,17 @@ import type { LogLevel } from "../kit/log.ts";
 import type { serfConfig } from "../serf/config.ts";
 import type { KeyReport, QueryReply, SerfEvent } from "../serf/event.ts";
 import { joinErrorText } from "../serf/join.ts";
+import type { SnapshotStore } from "./snapshot_store.ts";
 
 type GivenSerf = Parameters<typeof serfConfig>[0];
-export type GivenSwim = GivenSerf["swim"];
+type GivenSwim = GivenSerf["swim"];
 type AddressKey = "advertiseAddr" | "advertisePort" | "bindPort";
 
-/** Settings of an engine without its addresses, which the sockets decide. */
-export type DriverConfig = Omit<GivenSerf, "swim"> & {
+/**
+ * Settings of an engine without its addresses, which the sockets decide, and
+ * without its past, which comes with `DriverOptions.snapshot`.
+ */
+export type DriverConfig = Omit<GivenSerf, "swim" | "snapshot"> & {
   readonly swim: Omit<GivenSwim, AddressKey>;
 };
 
@@ -21,6 +25,11 @@ export interface DriverOptions {
   /** What to tell others instead, an IP address; port 0 for the bound one. */
   readonly advertise?: HostPort;
   readonly config: DriverConfig;
+  /**
+   * Where the engine goes on and what it writes to. Once the driver has started it
+   * is the driver's, and `shutdown` closes it.
+   */
+  readonly snapshot?: SnapshotStore;
   /** Called in the order of the engine's events. */
   onEvent(event: SerfEvent): void;
   /** `text` begins with its component: `memberlist: ...`, `serf: ...`. */

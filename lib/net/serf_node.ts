@@ -145,11 +145,18 @@ export class SerfNode {
    * @throws {BindError} when a socket cannot be bound, the name of a host is not
    * known, or this machine has no address to tell others
    * @throws {SyntaxError} when an address or a key cannot be read
+   * @throws {SnapshotError} when the snapshot cannot be opened or read
    * @throws {RangeError} when another option is out of range; with any of these
    * errors nothing is left open
    */
   static async start(options: SerfNodeOptions = {}): Promise<SerfNode> {
-    return new SerfNode(await resolveOptions(options), options);
+    const resolved = await resolveOptions(options);
+    try {
+      return new SerfNode(resolved, options);
+    } catch (error) {
+      await resolved.snapshot?.close();
+      throw error;
+    }
   }
 
   private constructor(resolved: ResolvedOptions, options: SerfNodeOptions) {
@@ -232,7 +239,8 @@ export class SerfNode {
    * `leave` before, it will find out and call us failed. Event streams end, what
    * is under way fails. Harmless when repeated.
    *
-   * @returns settles when the port is free again
+   * @returns settles when the port is free again and the snapshot, if there is
+   * one, is safe on the disk
    */
   async shutdown(): Promise<void> {
     const freed = this.#driver.shutdown();

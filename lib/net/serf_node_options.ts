@@ -21,6 +21,7 @@ import type { DriverConfig } from "./driver.ts";
 import { type EncryptKey, loadKeyring } from "./keyring_loader.ts";
 import { type TextMap, textMap } from "./received.ts";
 import { resolveBindAddress } from "./resolve.ts";
+import type { SnapshotStore } from "./snapshot_store.ts";
 
 /** Gossip port of an address that names none. */
 export const DEFAULT_PORT = 7_946;
@@ -32,7 +33,7 @@ const NAME_LENGTH_MAX = 512;
  * have the same; what each of them does is told at `SerfConfig` and `SwimConfig`.
  */
 export type NodeSettings = Partial<
-  & Omit<SerfConfig, "swim" | "tags">
+  & Omit<SerfConfig, "snapshot" | "swim" | "tags">
   & Pick<
     SwimConfig,
     | "compression"
@@ -78,6 +79,12 @@ export interface SerfNodeOptions {
    * them open what we receive. Default none, and no encryption.
    */
   readonly encryptKey?: EncryptKey | readonly EncryptKey[];
+  /**
+   * Keeps who is alive and how far events have come, so that a node that was
+   * started anew finds back to its cluster by itself and is told no event a second
+   * time. Default none.
+   */
+  readonly snapshot?: SnapshotOptions;
   /** Further settings of the protocol. */
   readonly settings?: NodeSettings;
   /**
@@ -90,11 +97,28 @@ export interface SerfNodeOptions {
   readonly logLevel?: LogLevel;
 }
 
+/** Where a node keeps its snapshot, and what it makes of it. */
+export interface SnapshotOptions {
+  /**
+   * A file that this node has to itself. It is made if it is not there, its folder
+   * is not; a file of HashiCorp's agent will do. Beside it, `PATH.compact` is
+   * written now and then.
+   */
+  readonly path: string;
+  /**
+   * Whether to find back even after a leave; default not: who has left starts as
+   * if there was no file, but for the clock. `await using` ends with a leave.
+   */
+  readonly rejoinAfterLeave?: boolean;
+}
+
 /** What a driver is started with. */
 export interface ResolvedOptions {
   readonly bind: HostPort;
   readonly advertise?: HostPort;
   readonly config: DriverConfig;
+  /** Open; it belongs to the caller until a driver has started with it. */
+  readonly snapshot?: SnapshotStore;
   /** Port of addresses to join that name none. */
   readonly joinPort: number;
 }
@@ -105,6 +129,7 @@ export interface ResolvedOptions {
  * @throws {RangeError} when a value is out of range
  * @throws {SyntaxError} when an address or a key cannot be read
  * @throws {BindError} when the name of a host is not known
+ * @throws {SnapshotError} when the snapshot cannot be opened or read
  */
 export async function resolveOptions(
   options: SerfNodeOptions,
@@ -136,16 +161,20 @@ export async function resolveOptions(
     ? undefined
     : await resolveAddress("advertise", options.advertise, 0);
   const keyring = await keyringOf(options.encryptKey);
+  const config = configOf(settings, {
+    name,
+    profile,
+    tags,
+    logLevel,
+    ...(keyring && { keyring }),
+  });
+  // Last, so that nothing is open when something else was wrong.
+  const snapshot = await openSnapshot(options.snapshot);
   return {
     bind,
     ...(advertise && { advertise }),
-    config: configOf(settings, {
-      name,
-      profile,
-      tags,
-      logLevel,
-      ...(keyring && { keyring }),
-    }),
+    config,
+    ...(snapshot && { snapshot }),
     joinPort: bind.port || DEFAULT_PORT,
   };
 }
@@ -232,6 +261,16 @@ async function keyringOf(
       ? new SyntaxError(message, { cause: error })
       : new RangeError(message, { cause: error });
   }
+}
+
+/** Loads what writes snapshots, which most nodes have no use for. */
+async function openSnapshot(
+  given: SnapshotOptions | undefined,
+): Promise<SnapshotStore | undefined> {
+  if (given === undefined) return undefined;
+  const { path, rejoinAfterLeave = false } = given;
+  const { SnapshotStore } = await import("./snapshot_store.ts");
+  return await SnapshotStore.open(path, { rejoinAfterLeave });
 }
 
 /** Sorts the settings, which are one list for users, into those of the layers. */

@@ -2,6 +2,7 @@
 
 import { type SwimConfig, swimConfig } from "../swim/config.ts";
 import { nodeNameProblem } from "./node_name.ts";
+import type { SnapshotConfig } from "./snapshot.ts";
 
 /** Everything a Serf engine must be told. Make one with `serfConfig`. */
 export interface SerfConfig {
@@ -97,6 +98,12 @@ export interface SerfConfig {
   readonly validateNodeNames: boolean;
   /** Most broadcasts that wait in each queue; beyond it the most-sent are dropped. */
   readonly queueDepthMax: number;
+  /**
+   * The snapshot of our earlier lives: its clocks go on, its members are how we
+   * find back, and what happens is recorded in `persist` outputs. Absent, nothing
+   * is recorded.
+   */
+  readonly snapshot?: SnapshotConfig;
 }
 
 /** Oldest and newest Serf protocol that we speak. */

@@ -80,6 +80,9 @@ export class SerfCore {
     refused: 0,
   };
 
+  /** Sees each event as it happens, before anything is held back or taken out. */
+  onRawEvent: ((event: SerfEvent) => void) | undefined;
+
   readonly #logRank: number;
   #state: SerfState = "alive";
   #outputs: Output[] = [];
@@ -133,6 +136,7 @@ export class SerfCore {
 
   /** Sends an event on its way to the application. */
   deliver(event: SerfEvent, nowMs: number): void {
+    this.onRawEvent?.(event);
     this.events.deliver(event, nowMs);
   }
 

@@ -20,6 +20,8 @@
  *     driver --input--> SwimEngine --event--> roster, inbox, push_pull, joins, leave
  *     driver <--output--+      ^                   |
  *                              +----- SwimHost ----+  (meta, state, broadcasts)
+ *
+ * What is due at some time is routed by `timeouts.ts`.
  */
 
 import { unreachable } from "../kit/assert.ts";
@@ -51,11 +53,13 @@ import { OwnIntents } from "./own_intent.ts";
 import { PushPulls } from "./push_pull.ts";
 import { Queries } from "./query.ts";
 import { Queues, userMessage } from "./queues.ts";
+import { Rejoin } from "./rejoin.ts";
 import { Roster } from "./roster.ts";
 import type { QueryParams } from "./running_query.ts";
+import { Snapshot } from "./snapshot.ts";
 import { statsOf } from "./stats.ts";
 import { OwnTags } from "./tags.ts";
-import type { Timer } from "./timer.ts";
+import { Timeouts } from "./timeouts.ts";
 import { UserEvents } from "./user_event.ts";
 
 export { type SerfCounters, type SerfState, StateError } from "./core.ts";
@@ -72,8 +76,6 @@ export interface SerfSeeds extends EngineSeeds {
   readonly compileExpression?: CompileExpression;
 }
 
-/** How often the depth of the queues is looked at. */
-const QUEUE_CHECK_INTERVAL_MS = 30_000;
 /** Error of the operations that a shutdown cuts short. */
 const SHUTDOWN_TEXT = "Serf was shut down";
 
@@ -98,6 +100,9 @@ export class SerfEngine {
   readonly #inbox: Inbox;
   readonly #joins: Joins;
   readonly #departures: Departures;
+  readonly #rejoin: Rejoin;
+  readonly #snapshot: Snapshot | undefined;
+  readonly #timeouts: Timeouts;
 
   /** @throws {RangeError} when the tags are too long */
   constructor(config: SerfConfig, seeds: SerfSeeds) {
@@ -134,22 +139,27 @@ export class SerfEngine {
     });
     this.#joins = new Joins(core, this.#swim);
     this.#departures = new Departures(core, this.#swim, this.#intents);
+    this.#rejoin = new Rejoin(core, this.#swim);
+    this.#snapshot = Snapshot.resume(core, this.#userEvents, this.#queries);
+    this.#timeouts = new Timeouts({
+      core,
+      swim: this.#swim,
+      roster: this.#roster,
+      queues: this.#queues,
+      departures: this.#departures,
+      queries: this.#queries,
+      snapshot: this.#snapshot,
+    });
   }
 
   // --- Life -----------------------------------------------------------------
 
   /** Announces ourselves; the first event out is our own member-join. */
   start(nowMs: number): void {
-    const { config, deadlines } = this.#core;
     this.#swim.start(nowMs);
-    const { reapIntervalMs, reconnectIntervalMs } = config;
-    if (reapIntervalMs > 0) {
-      deadlines.add(nowMs + reapIntervalMs, { kind: "reap" });
-    }
-    if (reconnectIntervalMs > 0) {
-      deadlines.add(nowMs + reconnectIntervalMs, { kind: "reconnect" });
-    }
-    deadlines.add(nowMs + QUEUE_CHECK_INTERVAL_MS, { kind: "queueCheck" });
+    this.#timeouts.start(nowMs);
+    this.#settle(nowMs);
+    this.#rejoin.start(nowMs);
     this.#settle(nowMs);
   }
 
@@ -164,6 +174,7 @@ export class SerfEngine {
     core.become("shutdown");
     this.#swim.shutdown();
     this.#settle(nowMs);
+    this.#snapshot?.clockDue();
     this.#joins.abandon(SHUTDOWN_TEXT);
     this.#departures.abandon(SHUTDOWN_TEXT);
     this.#tags.abandon(SHUTDOWN_TEXT);
@@ -212,16 +223,9 @@ export class SerfEngine {
 
   /** Does everything that is due. */
   handleTimeout(nowMs: number): void {
-    const { deadlines } = this.#core;
     this.#swim.handleTimeout(nowMs);
     this.#settle(nowMs);
-    for (
-      let timer = deadlines.takeDue(nowMs);
-      timer !== undefined;
-      timer = deadlines.takeDue(nowMs)
-    ) {
-      this.#handleTimer(timer, nowMs);
-    }
+    this.#timeouts.handleDue(nowMs);
     this.#settle(nowMs);
   }
 
@@ -263,6 +267,7 @@ export class SerfEngine {
    * @throws {StateError} when we are leaving already, or shut down
    */
   leave(nowMs: number): OperationId {
+    if (this.#core.state === "alive") this.#snapshot?.leave();
     const operation = this.#departures.leave(nowMs);
     this.#settle(nowMs);
     return operation;
@@ -387,6 +392,15 @@ export class SerfEngine {
     return operation;
   }
 
+  /**
+   * Has the snapshot written as a whole: by a driver that had to leave out some of
+   * it. Allowed at any time, after a shutdown too; without a snapshot it does
+   * nothing.
+   */
+  rewriteSnapshot(): void {
+    this.#snapshot?.rewrite();
+  }
+
   // --- Views ----------------------------------------------------------------
 
   get state(): SerfState {
@@ -479,6 +493,7 @@ export class SerfEngine {
       }
     } while (!isSettled);
     if (!this.#queues.isEmpty) this.#swim.wakeGossip(nowMs);
+    this.#snapshot?.watchClock(nowMs);
   }
 
   #handleEvent(event: SwimEvent, nowMs: number): void {
@@ -516,43 +531,6 @@ export class SerfEngine {
     }
   }
 
-  #handleTimer(timer: Timer, nowMs: number): void {
-    const { config, deadlines, events } = this.#core;
-    switch (timer.kind) {
-      case "reap":
-        this.#roster.reap(nowMs);
-        deadlines.add(nowMs + config.reapIntervalMs, timer);
-        return;
-      case "reconnect": {
-        const target = this.#roster.pickReconnect();
-        // Only the exchange of state matters; nobody waits for its outcome.
-        if (target !== undefined) this.#swim.join([target], nowMs);
-        deadlines.add(nowMs + config.reconnectIntervalMs, timer);
-        return;
-      }
-      case "queueCheck":
-        this.#queues.check();
-        deadlines.add(nowMs + QUEUE_CHECK_INTERVAL_MS, timer);
-        return;
-      case "prune":
-        return this.#roster.pruneDue(timer.name, nowMs);
-      case "flushMembers":
-        return events.flushMembers();
-      case "flushUserEvents":
-        return events.flushUserEvents();
-      case "leaveIntent":
-        return this.#departures.intentTimedOut(timer.operation, nowMs);
-      case "leavePropagated":
-        return this.#departures.propagated();
-      case "queryEnd":
-        return this.#queries.timedOut(timer.ltime, nowMs);
-      case "refusals":
-        return this.#core.summarizeRefusals();
-      default:
-        return unreachable(timer);
-    }
-  }
-
   #onJoinFinished(event: SwimEventOf<"joinFinished">, nowMs: number): void {
     const isOurs = this.#joins.isRunning(event.operation);
     // A join that ends while we leave must not call the leave untrue.
@@ -560,6 +538,7 @@ export class SerfEngine {
       this.#intents.announceJoin(nowMs);
     }
     this.#joins.finished(event, nowMs);
+    this.#rejoin.finished(event, nowMs);
   }
 }
 

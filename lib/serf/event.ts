@@ -103,6 +103,20 @@ export type QueryReply =
     readonly payload: Uint8Array;
   };
 
+/**
+ * Text for the snapshot file. Those of one engine are written in their order;
+ * see `snapshot.ts`.
+ */
+export interface PersistOutput {
+  readonly kind: "persist";
+  /** At the end of the file, or in place of everything that is in it. */
+  readonly write: "append" | "replace";
+  /** Whole lines. */
+  readonly text: string;
+  /** Whether it must be on the disk before we are gone. */
+  readonly sync: boolean;
+}
+
 /** Everything the Serf engine asks of the world, in the order it asked. */
 export type Output =
   | DriverOutput
@@ -112,6 +126,7 @@ export type Output =
     readonly operation: OperationId;
     readonly reply: QueryReply;
   }
+  | PersistOutput
   /** A query has a filter that needs a compiler: see `provideCompiler`. */
   | { readonly kind: "compilerWanted" }
   /**

@@ -150,6 +150,11 @@ export class Queries {
 
   // --- What happens ---------------------------------------------------------
 
+  /** From now on ignores queries before `ltime`, without a word. */
+  ignoreBefore(ltime: bigint): void {
+    this.#arrived.ignoreBefore(ltime);
+  }
+
   /** @returns whether the query is new and may be passed on */
   arrived(query: QueryMessage, nowMs: number): boolean {
     return this.#arrived.arrived(query, nowMs);

@@ -56,6 +56,8 @@ export class ArrivedQueries {
   readonly #ring: LTimeRing<number>;
   #compile: CompileExpression | undefined;
   #waiting: WaitingQuery[] = [];
+  /** Earlier queries are none of our business. */
+  #minTime = 0n;
 
   /** @param compile absent when it comes later, by `provideCompiler` */
   constructor(parts: ArrivalParts, compile: CompileExpression | undefined) {
@@ -67,6 +69,11 @@ export class ArrivedQueries {
       weightMax: QUERIES_MAX,
       weigh: () => 1,
     });
+  }
+
+  /** From now on ignores queries before `ltime`, without a word. */
+  ignoreBefore(ltime: bigint): void {
+    if (ltime > this.#minTime) this.#minTime = ltime;
   }
 
   /** @returns whether the query is new and may be passed on */
@@ -93,6 +100,7 @@ export class ArrivedQueries {
     const { core } = this.#parts;
     const { ltime, id, name } = query;
     core.queryClock.witness(ltime);
+    if (ltime < this.#minTime) return false;
     const clockTime = core.queryClock.time;
     if (this.#ring.isOld(ltime, clockTime)) {
       core.refuse(
@@ -146,6 +154,7 @@ export class ArrivedQueries {
     // First, so that the asker knows that we have it before we begin.
     if (wantsAck) answers.ack(event, nowMs);
     if (!internal.handle(event, nowMs)) core.deliver(event, nowMs);
+    else core.onRawEvent?.(event);
   }
 }
 

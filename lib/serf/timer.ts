@@ -19,5 +19,7 @@ export type Timer =
   | { readonly kind: "leavePropagated" }
   /** The time of a query of ours is over. */
   | { readonly kind: "queryEnd"; readonly ltime: bigint }
+  /** The member clock has moved and is yet to be recorded in the snapshot. */
+  | { readonly kind: "snapshotClock" }
   /** The end of a second in which log lines about bad input were counted. */
   | { readonly kind: "refusals" };

@@ -19,8 +19,15 @@ export type Action =
     readonly via: readonly number[];
   }
   | { readonly kind: "crash"; readonly node: number }
-  /** Starts a crashed node again: same name and address, nothing remembered. */
-  | { readonly kind: "restart"; readonly node: number }
+  /**
+   * Starts a crashed node again: same name and address, nothing remembered but
+   * what is on its disk. Alone, it joins nobody by itself.
+   */
+  | {
+    readonly kind: "restart";
+    readonly node: number;
+    readonly alone?: boolean;
+  }
   /** Stops the process without ending it: what arrives waits, timers are late. */
   | { readonly kind: "pause"; readonly node: number }
   | { readonly kind: "resume"; readonly node: number }
@@ -66,7 +73,10 @@ export function performAction(cluster: Cluster, action: Action): void {
     case "crash":
       return cluster.crash(cluster.node(action.node));
     case "restart":
-      return cluster.restart(cluster.node(action.node));
+      return cluster.restart(
+        cluster.node(action.node),
+        action.alone ? [] : undefined,
+      );
     case "pause":
       return cluster.pause(cluster.node(action.node));
     case "resume":

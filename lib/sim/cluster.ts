@@ -120,9 +120,11 @@ export class Cluster {
   /** The configuration of a node; all nodes have the same but for the identity. */
   configOf(node: SimNode): SerfConfig {
     const { swim, ...settings } = this.#options.settings ?? {};
+    const snapshot = node.restored(this.#options.snapshots);
     return serfConfig({
       savesKeyring: this.#options.keys !== undefined,
       ...settings,
+      ...(snapshot && { snapshot }),
       swim: {
         // Both cost much and change nothing in what a run shows.
         compression: false,
@@ -195,7 +197,10 @@ export class Cluster {
     this.#stop(node);
   }
 
-  /** Starts a crashed node again with an empty memory; it joins all others, or those told. */
+  /**
+   * Starts a crashed node again with an empty memory, but for what is on its disk;
+   * it joins all others, or those told.
+   */
   restart(
     node: SimNode,
     via: readonly SimNode[] = this.nodes.filter((other) => other !== node),
@@ -409,6 +414,9 @@ export class Cluster {
         }
         if (output.event.type === "query") this.#answer(node, output.event);
         return;
+      case "persist":
+        fingerprint.addText(output.text);
+        return node.persist(output);
       case "queryReply":
         fingerprint.addWord(output.operation);
         fingerprint.addText(output.reply.from);

@@ -33,6 +33,11 @@ export interface ClusterOptions {
    * Every node has a ring of its own, and keeps it over a restart.
    */
   readonly keys?: readonly Uint8Array[];
+  /**
+   * Every node keeps a snapshot on a disk that survives crashes and never loses a
+   * line. Absent, none does.
+   */
+  readonly snapshots?: { readonly rejoinAfterLeave: boolean };
   /** Makes the engines; `SerfEngine` unless told otherwise. */
   readonly makeEngine?: EngineFactory;
   /** Shortest way between two nodes, ms; see `Network`. */

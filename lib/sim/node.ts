@@ -14,6 +14,10 @@
  */
 
 import type { Deadline } from "../kit/deadlines.ts";
+import { utf8Bytes } from "../kit/bytes.ts";
+import type { PersistOutput } from "../serf/event.ts";
+import type { SnapshotConfig } from "../serf/snapshot.ts";
+import { readSnapshot } from "../serf/snapshot_file.ts";
 import type { StreamId } from "../swim/output.ts";
 import type { Keyring } from "../wire/keyring.ts";
 import type { SimEngine } from "./sim_engine.ts";
@@ -79,6 +83,8 @@ export class SimNode {
   isLeaving = false;
   /** Whether any life ended so. */
   hasLeft = false;
+  /** The contents of its snapshot file, which outlive it. */
+  disk = "";
   timer: Deadline<SimEvent> | undefined;
   readonly timerEvent: TimerEvent = { kind: "timer", node: this };
   /** Streams of the present engine, by its numbers. */
@@ -109,6 +115,20 @@ export class SimNode {
   /** Up, and neither paused nor on its way out. */
   get isServing(): boolean {
     return this.engine !== undefined && !this.isPaused && !this.isLeaving;
+  }
+
+  /** What the snapshot file says to a new life, if nodes have one. */
+  restored(
+    snapshots: { readonly rejoinAfterLeave: boolean } | undefined,
+  ): SnapshotConfig | undefined {
+    return snapshots &&
+      { restored: readSnapshot(utf8Bytes(this.disk), snapshots) };
+  }
+
+  /** Writes to the snapshot file. */
+  persist(output: PersistOutput): void {
+    const { write, text } = output;
+    this.disk = write === "append" ? this.disk + text : text;
   }
 
   /** Keeps an input for later; packets beyond the kernel's buffer are lost. */

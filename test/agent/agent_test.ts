@@ -378,3 +378,61 @@ Deno.test("Agent.changeKeys() of an agent with a single key keeps changes in mem
     message: "1/1 nodes reported failure",
   });
 });
+
+Deno.test("Agent with a snapshot rejoins after a crash and not after a leave", async () => {
+  const folder = await Deno.makeTempDir();
+  const snapshotPath = `${folder}/snapshot`;
+  try {
+    await using a = await TestAgent.start("a");
+    const b = await TestAgent.start("b", { snapshotPath });
+    await b.agent.join([a.gossipAddress], false);
+    await b.agent.shutdown();
+    assert.match(Deno.readTextFileSync(snapshotPath), /^alive: b /);
+    const rejoined = "[INFO] serf: Re-joined to previously known node: a: " +
+      a.gossipAddress;
+    const bind = b.gossipAddress;
+    const again = await TestAgent.start("b", { snapshotPath, bind });
+    await again.logged(rejoined);
+    await again.agent.leave();
+    await again.agent.down;
+    assert.match(Deno.readTextFileSync(snapshotPath), /^leave$/m);
+
+    const alone = await TestAgent.start("b", { snapshotPath, bind });
+    assert.equal(alone.agent.members().length, 1);
+    assert.ok(!alone.lines.some((line) => line.includes("re-join")));
+    await alone.agent.shutdown();
+    const rejoinAfterLeave = true;
+    const back = await TestAgent.start("b", {
+      ...{ snapshotPath, bind, rejoinAfterLeave },
+    });
+    await back.logged("[INFO] serf: Ignoring previous leave in snapshot");
+    await back.logged(rejoined);
+    await back.agent.shutdown();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("Agent.start() that fails leaves no snapshot open", async () => {
+  const folder = await Deno.makeTempDir();
+  const snapshotPath = `${folder}/snapshot`;
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const bind = `127.0.0.1:${listener.addr.port}`;
+  try {
+    await assert.rejects(TestAgent.start("a", { snapshotPath, bind }), {
+      message: /^Failed to start the Serf agent: .*address already in use$/,
+    });
+    // Who has it open, holds its lock.
+    using file = Deno.openSync(snapshotPath);
+    assert.ok(file.tryLockSync(true));
+    await assert.rejects(TestAgent.start("a", { snapshotPath: folder }), {
+      name: "AgentStartError",
+      message: "Failed to start the Serf agent: Error creating Serf: " +
+        `Failed to setup snapshot: failed to open snapshot: open ${folder}: ` +
+        "is a directory",
+    });
+  } finally {
+    listener.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});

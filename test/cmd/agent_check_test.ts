@@ -246,12 +246,18 @@ Deno.test("-check looks into the files that the agent keeps", async () => {
     );
     assert.equal(outcome.code, problem === undefined ? 0 : 1);
   }
-  const snapshot = await check(["-snapshot=DIR/no/s"]);
-  assert.equal(
-    messages(snapshot)[0],
-    "Failed to start the Serf agent: Error creating Serf: Failed to setup " +
-      "snapshot: failed to open snapshot: open DIR/no/s: no such file or directory",
-  );
+  const snapshots = [
+    ["DIR/no/s", "no such file or directory"],
+    ["DIR", "is a directory"],
+  ] as const;
+  for (const [path, why] of snapshots) {
+    const outcome = await check([`-snapshot=${path}`]);
+    assert.equal(
+      messages(outcome)[0],
+      "Failed to start the Serf agent: Error creating Serf: Failed to setup " +
+        `snapshot: failed to open snapshot: open ${path}: ${why}`,
+    );
+  }
 });
 
 Deno.test("-check says what does not count, and in JSON says it elsewhere", async () => {

@@ -255,6 +255,7 @@ Deno.test("startUpTable() aligns all rows but one, as Serf does", async () => {
     profile: "wan",
     rpcAddr: "localhost:0",
     disableCompression: true,
+    snapshotPath: "/var/lib/serf/snapshot",
   }], { hostname: () => "" });
   const rows = startUpTable(startUpFacts(
     settings,
@@ -267,7 +268,7 @@ Deno.test("startUpTable() aligns all rows but one, as Serf does", async () => {
     "Advertise addr: '127.0.0.50:12345'",
     "                   RPC addr: '127.0.0.1:7374'",
     "                  Encrypted: true",
-    "                   Snapshot: false",
+    "                   Snapshot: true",
     "                    Profile: wan",
     "Message Compression Enabled: false",
   ]);

@@ -5,11 +5,13 @@
 
 import { FILE_TARGETS } from "./file_targets.ts";
 import { RPC_TARGETS } from "./rpc_targets.ts";
+import { SNAPSHOT_TARGETS } from "./snapshot_targets.ts";
 import type { FuzzTarget } from "./target.ts";
 import { WIRE_TARGETS } from "./wire_targets.ts";
 
 export const TARGETS: readonly FuzzTarget[] = [
   ...FILE_TARGETS,
   ...RPC_TARGETS,
+  ...SNAPSHOT_TARGETS,
   ...WIRE_TARGETS,
 ];

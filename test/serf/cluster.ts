@@ -15,6 +15,7 @@ import type {
   Output,
   QueryEvent,
 } from "../../lib/serf/event.ts";
+import { readSnapshot } from "../../lib/serf/snapshot_file.ts";
 import type { SwimConfig } from "../../lib/swim/config.ts";
 import type { StreamId } from "../../lib/swim/output.ts";
 
@@ -48,6 +49,8 @@ export class Node {
   hasStopped = false;
   isUp = true;
   partition = 0;
+  /** What its snapshot file would hold. */
+  disk = "";
 
   constructor(
     readonly name: string,
@@ -81,8 +84,12 @@ export class Cluster {
   }
 
   /** Makes a node that has yet to be started. */
-  make(name: string, options: SerfOptions = {}, swim: SwimOptions = {}): Node {
-    const number = this.#nodes.size + 1;
+  make(
+    name: string,
+    options: SerfOptions = {},
+    swim: SwimOptions = {},
+    number: number = this.#nodes.size + 1,
+  ): Node {
     const config = serfConfig({
       swim: {
         name,
@@ -101,6 +108,37 @@ export class Cluster {
     });
     const node = new Node(name, `10.0.0.${number}:${PORT}`, engine);
     this.#nodes.set(node.address, node);
+    return node;
+  }
+
+  /**
+   * Starts a crashed node anew, at its address, with the snapshot on its disk.
+   *
+   * @param options.disk what the disk holds, if a crash has changed it
+   */
+  revive(
+    old: Node,
+    options: {
+      readonly rejoinAfterLeave?: boolean;
+      readonly disk?: Uint8Array;
+      readonly serf?: SerfOptions;
+    } = {},
+  ): Node {
+    const { rejoinAfterLeave = false, serf } = options;
+    const disk = options.disk ?? new TextEncoder().encode(old.disk);
+    const restored = readSnapshot(disk, { rejoinAfterLeave });
+    const number = Number(/(\d+):/.exec(old.address)?.[1]);
+    const node = this.make(
+      old.name,
+      { ...serf, snapshot: { restored } },
+      {},
+      number,
+    );
+    // Its driver has cut off what is not a line.
+    const complete = disk.subarray(0, restored.bytes);
+    node.disk = new TextDecoder().decode(complete);
+    node.engine.start(this.nowMs);
+    this.perform(node);
     return node;
   }
 
@@ -197,6 +235,11 @@ export class Cluster {
       case "event":
         node.events.push(eventLine(output.event));
         if (output.event.type === "query") this.#answer(node, output.event);
+        return;
+      case "persist":
+        node.disk = output.write === "append"
+          ? node.disk + output.text
+          : output.text;
         return;
       case "queryReply":
         node.replies.push(replyLine(output));
