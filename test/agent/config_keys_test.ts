@@ -48,3 +48,21 @@ Deno.test("keysAsMarkdown() has a row of four cells for each key of files", () =
     ),
   );
 });
+
+/** The cells of each row of the first table in a text. */
+function cellsOf(text: string): string[][] {
+  const first = text.indexOf("\n|");
+  const lines = text.slice(first + 1).split("\n");
+  const end = lines.findIndex((line) => !line.startsWith("|"));
+  return lines.slice(0, end < 0 ? undefined : end)
+    .filter((line) => !/^[| -]+$/.test(line))
+    .map((line) => line.split("|").map((cell) => cell.trim()));
+}
+
+Deno.test("docs/configuration.md has the table of keys", () => {
+  const page = new URL("../../docs/configuration.md", import.meta.url);
+  assert.deepEqual(
+    cellsOf(Deno.readTextFileSync(page)),
+    cellsOf(`\n${keysAsMarkdown()}`),
+  );
+});
