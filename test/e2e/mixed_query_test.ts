@@ -1,6 +1,11 @@
 /**
- * Queries and coordinates in a mixed cluster: 2 agents of each kind, encrypted,
+ * Queries and coordinates in a mixed cluster: 3 agents of each kind, encrypted,
  * asked by either command line through either kind of agent.
+ *
+ * Queries travel by gossip alone, and gossip may miss a node, more often among
+ * HashiCorp's agents, which send each message a limited number of times at fixed
+ * ticks: in this cluster one query in some fifty misses somebody. So a question
+ * whose answers fall short is asked again, for a while.
  */
 
 import assert from "node:assert/strict";
@@ -14,8 +19,10 @@ import {
   testCluster,
 } from "./harness.ts";
 
-/** HashiCorp's agents answer by a script; ours by a client of the control port. */
+/** All answer by a script but two of ours, where a client of the control port does. */
 const SCRIPT = ["-event-handler=query:load=printf load-of-$SERF_SELF_NAME"];
+
+const BY_CLIENT = ["o1", "o2"];
 
 testCluster(
   "a mixed cluster answers queries and measures itself",
@@ -24,16 +31,17 @@ testCluster(
     const encrypt = randomKey(32);
     const agents: Agent[] = [];
     const clients: RpcClient[] = [];
-    for (const name of ["o1", "h1", "o2", "h2"]) {
+    for (const name of ["o1", "h1", "o2", "h2", "o3", "h3"]) {
       const isOurs = name.startsWith("o");
       agents.push(
         await cluster.start({
           kind: isOurs ? "ours" : "hashicorp",
           name,
           encrypt,
+          profile: "local",
           tags: { side: isOurs ? "ours" : "theirs" },
           join: agents.slice(0, 1).map(({ gossip }) => gossip.text),
-          extraArgs: isOurs ? [] : SCRIPT,
+          extraArgs: BY_CLIENT.includes(name) ? [] : SCRIPT,
         }),
       );
     }
@@ -46,66 +54,57 @@ testCluster(
         for (const agent of agents) {
           const listed = [...(await agent.members()).values()];
           if (
-            listed.filter(({ Status }) => Status === "alive").length < 4
+            listed.filter(({ Status }) => Status === "alive").length < 6
           ) return listed;
         }
         return true;
       }, 20_000);
-      for (const agent of agents.filter(({ kind }) => kind === "ours")) {
+      for (
+        const agent of agents.filter(({ name }) => BY_CLIENT.includes(name))
+      ) {
         clients.push(await answerLoad(agent));
       }
 
-      await step("every member answers, whoever asks", async () => {
+      /** Asks through each agent with each command line, until all is as it should. */
+      const askAll = async (flags: readonly string[], expected: string[]) => {
         for (const { agent, cli } of askers) {
-          const text = await agent.succeed(cli, "query", [
-            "-format=json",
-            "load",
-          ]);
-          const { Acks, Responses } = JSON.parse(text);
-          assert.deepEqual([...Acks].sort(), ["h1", "h2", "o1", "o2"]);
-          assert.deepEqual(Responses, {
-            h1: "load-of-h1",
-            h2: "load-of-h2",
-            o1: "load-of-o1",
-            o2: "load-of-o2",
+          await cluster.eventually(`${expected} answer ${flags}`, async () => {
+            const text = await agent.succeed(cli, "query", [
+              "-format=json",
+              ...flags,
+              "load",
+            ]);
+            const { Acks, Responses } = JSON.parse(text);
+            const answers = Object.entries(Responses).sort();
+            assert.deepEqual(
+              answers.map(([name, load]) => load === `load-of-${name}`),
+              answers.map(() => true),
+            );
+            const heard = [[...Acks].sort(), answers.map(([name]) => name)];
+            return heard.every((names) => names.join() === expected.join()) ||
+              heard;
           });
         }
-      });
+      };
+      const all = ["h1", "h2", "h3", "o1", "o2", "o3"];
 
+      await step("every member answers, whoever asks", () => askAll([], all));
+      await step("filters choose the same on both sides", async () => {
+        await askAll(["-node=o3", "-node=h2"], ["h2", "o3"]);
+        await askAll(["-tag", "side=^th.*s$"], ["h1", "h2", "h3"]);
+      });
       await step(
-        "filters by node and tag choose the same on both sides",
-        async () => {
-          for (const { agent, cli } of askers) {
-            const ask = async (...flags: string[]) =>
-              Object.keys(
-                JSON.parse(
-                  await agent.succeed(cli, "query", [
-                    "-format=json",
-                    ...flags,
-                    "load",
-                  ]),
-                ).Responses,
-              ).sort();
-            assert.deepEqual(await ask("-node=o2", "-node=h2"), ["h2", "o2"]);
-            assert.deepEqual(await ask("-tag", "side=^th.*s$"), ["h1", "h2"]);
-          }
-        },
+        "relayed answers are counted once",
+        () => askAll(["-relay-factor=2"], all),
       );
-
-      await step("relayed answers are counted once", async () => {
-        for (const { agent, cli } of askers) {
-          const text = await agent.succeed(cli, "query", [
-            "-relay-factor=2",
-            "load",
-          ]);
-          assert.match(text, /Total Acks: 4\nTotal Responses: 4\n$/);
-        }
-      });
 
       await step("all are reachable", async () => {
         for (const { agent, cli } of askers) {
-          const text = await agent.succeed(cli, "reachability");
-          assert.match(text, /Successfully contacted all live nodes\n$/);
+          await cluster.eventually("all are reachable", async () => {
+            const { stdout } = await agent.command(cli, "reachability");
+            return /Successfully contacted all live nodes\n$/.test(stdout) ||
+              stdout;
+          });
         }
       });
 
@@ -113,9 +112,9 @@ testCluster(
         "round trips are estimated between any two, alike",
         async () => {
           for (
-            const pair of [["o1", "h1"], ["h1", "o2"], ["o1", "o2"], [
+            const pair of [["o1", "h1"], ["h1", "o2"], ["o1", "o3"], [
               "h1",
-              "h2",
+              "h3",
             ]]
           ) {
             for (const { agent, cli } of askers) {
