@@ -16,6 +16,7 @@
  * Source: serf `log_levels.go`, `gated_writer.go`, `log_writer.go`.
  */
 
+import { utf8Bytes, utf8Text } from "../kit/bytes.ts";
 import { type LogLevel, logLevelRank } from "../kit/log.ts";
 import { Ring } from "../kit/ring.ts";
 import { jsonLogLine, textLogLine } from "./log_line.ts";
@@ -24,6 +25,11 @@ import { jsonLogLine, textLogLine } from "./log_line.ts";
 export const MONITOR_LINES_MAX = 512;
 /** Lines held back during start-up; the oldest are forgotten beyond it. */
 const GATED_LINES_MAX = 4_096;
+/**
+ * Characters of one entry; the rest is cut off. Clients can have words of theirs
+ * logged that are nearly as long as a request may be, and the lines are kept.
+ */
+const ENTRY_LENGTH_MAX = 16_384;
 /** What stands in front of each entry on standard output. */
 const STDOUT_PREFIX = "    ";
 
@@ -71,12 +77,13 @@ export class AgentLog {
     const rank = logLevelRank(level);
     const at = now();
     // Errors that list their causes end in line breaks; one of them is the line's.
-    const line = textLogLine(at, level, text.replace(/\n$/, ""));
+    const said = shortened(text.replace(/\n$/, ""));
+    const line = textLogLine(at, level, said);
     this.#ring.push({ rank, line });
     if (rank >= this.#rank) {
       this.#show(
         isJson
-          ? jsonLogLine(at, level, text.trimEnd())
+          ? jsonLogLine(at, level, said.trimEnd())
           : `${STDOUT_PREFIX}${line}\n`,
       );
       this.#copy?.(level, text);
@@ -133,4 +140,13 @@ export class AgentLog {
     if (this.#gated !== undefined) this.#gated.push(text);
     else this.#options.write(text);
   }
+}
+
+/** The text up to the limit, and how much is missing. */
+function shortened(text: string): string {
+  const missing = text.length - ENTRY_LENGTH_MAX;
+  if (missing <= 0) return text;
+  // Decoded anew, because a part of a string keeps the whole of it in memory.
+  const kept = utf8Text(utf8Bytes(text.slice(0, ENTRY_LENGTH_MAX)));
+  return `${kept} ... (${missing} more characters)`;
 }

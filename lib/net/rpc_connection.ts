@@ -50,6 +50,8 @@ const READ_BYTES = 16_384;
  * original's agent never ends a query right after an answer; we do.
  */
 const QUERY_END_DELAY_MS = 200;
+/** Longest wait for the first request of a client that is to be refused, ms. */
+const REFUSAL_LIMIT_MS = 1_000;
 /** Longest wait for the last bytes to leave after a session has ended, ms. */
 const CLOSE_LIMIT_MS = 10_000;
 /** Longest wait for a client to end its side after we have ended ours, ms. */
@@ -61,6 +63,8 @@ export interface ConnectionOptions {
   readonly target: RpcTarget;
   readonly authKey: string;
   readonly peer: string;
+  /** What the client is told instead of being served; absent to serve it. */
+  readonly refusal?: string;
   /** Called once, when nothing is left of the connection. */
   onEnd(): void;
 }
@@ -89,6 +93,7 @@ export class Connection {
     this.#options = options;
     this.#session = new ServerSession(options);
     if ("setNoDelay" in conn) conn.setNoDelay(true);
+    if (options.refusal !== undefined) this.#bound(REFUSAL_LIMIT_MS);
   }
 
   start(): void {
@@ -96,6 +101,7 @@ export class Connection {
   }
 
   offerEvent(event: SerfEvent): void {
+    if (!this.#session.hasStreams) return;
     this.#session.offerEvent(event);
     this.#settle();
   }
@@ -173,7 +179,7 @@ export class Connection {
         this.#options.target.log(output.level, output.text);
         return;
       case "close":
-        this.#limit = setTimeout(() => this.#drop(), CLOSE_LIMIT_MS);
+        this.#bound(CLOSE_LIMIT_MS);
         return;
       default:
         unreachable(output);
@@ -367,8 +373,7 @@ export class Connection {
    * bytes would reset the connection and might destroy the last answer.
    */
   async #finish(): Promise<void> {
-    clearTimeout(this.#limit);
-    this.#limit = setTimeout(() => this.#drop(), LINGER_MS);
+    this.#bound(LINGER_MS);
     try {
       await this.#conn.closeWrite();
       const ignored = new Uint8Array(READ_BYTES);
@@ -377,6 +382,12 @@ export class Connection {
       // The client is gone already.
     }
     this.#drop();
+  }
+
+  /** Ends everything after so long, instead of what was said before. */
+  #bound(limitMs: number): void {
+    clearTimeout(this.#limit);
+    this.#limit = setTimeout(() => this.#drop(), limitMs);
   }
 
   /** Ends everything now. */

@@ -6,6 +6,7 @@
  * the `RpcTarget`. Source: serf, `ipc.go`.
  */
 
+import { RpcErrorText } from "../rpc/protocol.ts";
 import { closeQuietly, Connection } from "./rpc_connection.ts";
 import type { RpcTarget } from "./rpc_target.ts";
 import {
@@ -26,8 +27,10 @@ export interface RpcServerOptions {
   readonly authKey: string;
 }
 
-/** Connections held at once; further ones are closed. */
-const CONNECTIONS_MAX = 1_024;
+/** Clients served at once; further ones are told so, and go. */
+export const CONNECTIONS_MAX = 1_024;
+/** Clients that are being told so at once; further ones are closed without a word. */
+export const REFUSALS_MAX = 64;
 /** First and longest pause after a failed accept, ms; doubles in between. */
 const ACCEPT_PAUSE_MIN_MS = 5;
 const ACCEPT_PAUSE_MAX_MS = 1_000;
@@ -40,6 +43,7 @@ export class RpcServer {
   readonly #authKey: string;
   readonly #listener: RpcListener;
   readonly #connections = new Set<Connection>();
+  readonly #refused = new Set<Connection>();
   readonly #unsubscribe: () => void;
   #isShutDown = false;
 
@@ -64,6 +68,7 @@ export class RpcServer {
     return "port" in this.endpoint ? this.endpoint.port : 0;
   }
 
+  /** Clients that are served. */
   get connectionCount(): number {
     return this.#connections.size;
   }
@@ -78,7 +83,8 @@ export class RpcServer {
     this.#isShutDown = true;
     this.#unsubscribe();
     this.#listener.close();
-    await Promise.all([...this.#connections].map((each) => each.shutdown()));
+    const connections = [...this.#connections, ...this.#refused];
+    await Promise.all(connections.map((each) => each.shutdown()));
   }
 
   async #acceptAll(): Promise<void> {
@@ -102,19 +108,29 @@ export class RpcServer {
 
   #admit(conn: RpcConn): void {
     const peer = peerOf(conn, this.endpoint);
-    if (this.#connections.size >= CONNECTIONS_MAX) {
-      closeQuietly(conn);
-      this.#target.log("WARN", `agent.ipc: Too many clients, refused: ${peer}`);
+    if (this.#connections.size < CONNECTIONS_MAX) {
+      this.#target.log("INFO", `agent.ipc: Accepted client: ${peer}`);
+      this.#start(conn, { peer, among: this.#connections });
       return;
     }
-    this.#target.log("INFO", `agent.ipc: Accepted client: ${peer}`);
+    this.#target.log("WARN", `agent.ipc: Too many clients, refused: ${peer}`);
+    const refusal = RpcErrorText.tooManyClients;
+    if (this.#refused.size >= REFUSALS_MAX) closeQuietly(conn);
+    else this.#start(conn, { peer, refusal, among: this.#refused });
+  }
+
+  #start(
+    conn: RpcConn,
+    options: { peer: string; refusal?: string; among: Set<Connection> },
+  ): void {
+    const { among, ...rest } = options;
     const connection = new Connection(conn, {
       target: this.#target,
       authKey: this.#authKey,
-      peer,
-      onEnd: () => this.#connections.delete(connection),
+      ...rest,
+      onEnd: () => among.delete(connection),
     });
-    this.#connections.add(connection);
+    among.add(connection);
     connection.start();
   }
 }

@@ -28,6 +28,16 @@ export const REQUEST_LIMITS: ScanLimits = {
   valuesMax: 65_536,
 };
 
+/**
+ * Limits on what a client may send that may not give commands yet: it has a
+ * handshake and a token to show. Whoever can reach the port can be such a
+ * client, so it is given next to no memory.
+ */
+export const STRANGER_LIMITS: ScanLimits = {
+  bytesMax: 16_384,
+  valuesMax: 1_024,
+};
+
 /** Limits on what a server may send: 50,000 members with full tags fit. */
 export const RESPONSE_LIMITS: ScanLimits = {
   bytesMax: 67_108_864,
@@ -58,6 +68,8 @@ export const RpcErrorText = {
   invalidAuthToken: "Invalid authentication token",
   authRequired: "Authentication required",
   noPendingQuery: "No pending queries matching ID",
+  /** Ours alone: the original takes as many clients as the system lets it. */
+  tooManyClients: "Too many clients of this agent",
   /** Ours alone: the original lets a connection open streams without end. */
   tooManyStreams: "Too many streams on this connection",
   /** Ours alone, for the same reason. */
@@ -141,7 +153,7 @@ const KEPT_BYTES_MAX = 65_536;
  * bytes. No more than one unfinished value and one portion is ever held.
  */
 export class ValueCutter {
-  readonly #scanner: MsgpackScanner;
+  #scanner: MsgpackScanner;
   #buffer = new Uint8Array(INITIAL_BYTES);
   #start = 0;
   #end = 0;
@@ -153,6 +165,12 @@ export class ValueCutter {
   /** Whether bytes are held that no value was made of yet. */
   get hasBytes(): boolean {
     return this.#end > this.#start;
+  }
+
+  /** Sets other limits, for the values that are yet to come out. */
+  setLimits(limits: ScanLimits): void {
+    this.#scanner = new MsgpackScanner(limits);
+    this.#scanner.restart(this.#start);
   }
 
   push(bytes: Uint8Array): void {

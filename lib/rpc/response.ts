@@ -8,7 +8,7 @@
  * Source: serf, `cmd/serf/command/agent/ipc.go` and the `ipc_*_stream.go` files.
  */
 
-import { concatBytes, EMPTY_BYTES } from "../kit/bytes.ts";
+import { EMPTY_BYTES } from "../kit/bytes.ts";
 import type { QueryEvent, QueryReply, SerfEvent } from "../serf/event.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
 import type { RpcKeyReport, RpcMember, RpcStats } from "./protocol.ts";
@@ -21,11 +21,15 @@ export function encodeResponse(
   seq: bigint,
   answer: { readonly error: string; readonly body?: Uint8Array },
 ): Uint8Array {
-  writer.begin().map(2).text("Error").text(answer.error).text("Seq").uint64(
-    seq,
-  );
+  beginResponse(seq, answer.error);
   if (answer.body !== undefined) writer.append(answer.body);
   return writer.finish();
+}
+
+/** Writes a header; its body may follow. */
+function beginResponse(seq: bigint, error: string): RpcWriter {
+  writer.begin().map(2).text("Error").text(error).text("Seq").uint64(seq);
+  return writer;
 }
 
 /** Body of `join`: how many addresses were contacted. */
@@ -94,8 +98,7 @@ export function encodeEventRecord(
   seq: bigint,
   event: Exclude<SerfEvent, QueryEvent>,
 ): Uint8Array {
-  const header = encodeResponse(seq, { error: "" });
-  writer.begin();
+  beginResponse(seq, "");
   if (event.type === "user") {
     writer.map(5).text("Coalesce").bool(event.coalesce).text("Event").text(
       "user",
@@ -106,7 +109,7 @@ export function encodeEventRecord(
     writer.map(2).text("Event").text(event.type);
     writeMembers(event.members);
   }
-  return concatBytes([header, writer.finish()]);
+  return writer.finish();
 }
 
 /**
@@ -119,13 +122,11 @@ export function encodeQueryEventRecord(
   id: bigint,
   query: QueryEvent,
 ): Uint8Array {
-  const header = encodeResponse(seq, { error: "" });
-  const body = writer.begin().map(5).text("Event").text("query")
+  return beginResponse(seq, "").map(5).text("Event").text("query")
     .text("ID").uint64(id).text("LTime").uint64(query.ltime)
     .text("Name").text(query.name)
     .text("Payload").bytesOrNil(query.payload)
     .finish();
-  return concatBytes([header, body]);
 }
 
 /** A record of a query of the client's, header included. */
@@ -133,21 +134,17 @@ export function encodeQueryRecord(
   seq: bigint,
   record: QueryReply | { readonly kind: "done" },
 ): Uint8Array {
-  const header = encodeResponse(seq, { error: "" });
   const payload = record.kind === "response" ? record.payload : EMPTY_BYTES;
-  const body = writer.begin().map(3)
+  return beginResponse(seq, "").map(3)
     .text("From").text(record.kind === "done" ? "" : record.from)
     .text("Payload").bytesOrNil(payload)
     .text("Type").text(record.kind)
     .finish();
-  return concatBytes([header, body]);
 }
 
 /** A record of a monitor, header included: one entry of the log. */
 export function encodeLogRecord(seq: bigint, line: string): Uint8Array {
-  const header = encodeResponse(seq, { error: "" });
-  const body = writer.begin().map(1).text("Log").text(line).finish();
-  return concatBytes([header, body]);
+  return beginResponse(seq, "").map(1).text("Log").text(line).finish();
 }
 
 /** The key `Members` and its list, for a map that is being written. */

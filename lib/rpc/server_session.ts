@@ -50,6 +50,7 @@ import {
   REQUEST_LIMITS,
   RPC_VERSION,
   RpcErrorText,
+  STRANGER_LIMITS,
   STREAMS_MAX,
   ValueCutter,
 } from "./protocol.ts";
@@ -99,6 +100,8 @@ export interface SessionOptions {
   readonly authKey: string;
   /** The client's address as the log names it, `ip:port`. */
   readonly peer: string;
+  /** What the first request is answered with, before the end; absent to serve. */
+  readonly refusal?: string;
 }
 
 /** Records that were dropped, as the log names them. */
@@ -119,11 +122,13 @@ type Reading =
 export class ServerSession {
   readonly #authKey: string;
   readonly #peer: string;
-  readonly #cutter = new ValueCutter(REQUEST_LIMITS);
+  readonly #refusal: string | undefined;
+  readonly #cutter = new ValueCutter(STRANGER_LIMITS);
   #access: Access = "new";
   #reading: Reading = { kind: "header" };
   #header: RequestHeader = { command: "", seq: 0n };
   readonly #outputs: SessionOutput[] = [];
+  /** Headers and bodies that wait, in order; they leave together. */
   #responses: Uint8Array[] = [];
   readonly #streams = new Map<bigint, EventStream>();
   #monitor: Monitor | undefined;
@@ -134,12 +139,18 @@ export class ServerSession {
   constructor(options: SessionOptions) {
     this.#authKey = options.authKey;
     this.#peer = options.peer;
+    this.#refusal = options.refusal;
   }
 
   /** Whether more bytes would be looked at now. */
   get wantsBytes(): boolean {
     const { kind } = this.#reading;
     return kind !== "performing" && kind !== "closed";
+  }
+
+  /** Whether there are streams that events could go to. */
+  get hasStreams(): boolean {
+    return this.#streams.size > 0;
   }
 
   get isClosed(): boolean {
@@ -177,7 +188,8 @@ export class ServerSession {
   answer(answer: { readonly error: string; readonly body?: Uint8Array }): void {
     if (this.isClosed) return;
     assert(this.#reading.kind === "performing", "a request is being performed");
-    this.#responses.push(encodeResponse(this.#header.seq, answer));
+    this.#respond(answer.error);
+    if (answer.body !== undefined) this.#responses.push(answer.body);
     this.#reading = { kind: "header" };
     this.#advance();
   }
@@ -303,7 +315,10 @@ export class ServerSession {
   #onHeader(): void {
     const { command } = this.#header;
     const format = commandFormat(command);
-    if (this.#access === "new" && command !== "handshake") {
+    if (this.#refusal !== undefined) {
+      this.#respond(this.#refusal);
+      this.#close();
+    } else if (this.#access === "new" && command !== "handshake") {
       this.#respond(RpcErrorText.handshakeRequired);
       this.#logRequestError(RpcErrorText.handshakeRequired);
       this.#close();
@@ -360,14 +375,20 @@ export class ServerSession {
   #shakeHands(version: number): string {
     if (version !== RPC_VERSION) return RpcErrorText.unsupportedVersion;
     if (this.#access !== "new") return RpcErrorText.duplicateHandshake;
-    this.#access = this.#authKey === "" ? "open" : "shaken";
+    if (this.#authKey === "") this.#open();
+    else this.#access = "shaken";
     return "";
   }
 
   #authenticate(key: string): string {
     if (!isSameSecret(key, this.#authKey)) return RpcErrorText.invalidAuthToken;
-    this.#access = "open";
+    this.#open();
     return "";
+  }
+
+  #open(): void {
+    this.#access = "open";
+    this.#cutter.setLimits(REQUEST_LIMITS);
   }
 
   #openStream(filterText: string): string {

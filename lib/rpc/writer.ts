@@ -9,16 +9,13 @@
  * set it up.
  */
 
-import { utf8Bytes } from "../kit/bytes.ts";
 import { MsgpackWriter } from "../wire/msgpack_writer.ts";
 
 export class RpcWriter extends MsgpackWriter {
-  override text(value: string): this {
-    const bytes = utf8Bytes(value);
-    if (bytes.length >= 32 && bytes.length < 0x100) {
-      return this.byte(0xd9).byte(bytes.length).append(bytes);
-    }
-    return super.bytes(bytes);
+  protected override longText(value: Uint8Array): this {
+    const length = value.length;
+    if (length < 32 || length >= 0x100) return this.raw(value);
+    return this.byte(0xd9).byte(length).append(value);
   }
 
   override bytes(value: Uint8Array): this {

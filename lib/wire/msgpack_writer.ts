@@ -149,21 +149,17 @@ export class MsgpackWriter {
   /** A text; its lone surrogates become U+FFFD. */
   text(value: string): this {
     if (value.length < 32 && this.#shortAscii(value)) return this;
-    return this.bytes(utf8Bytes(value));
+    return this.longText(utf8Bytes(value));
+  }
+
+  /** A text that is long or not ASCII, as UTF-8. */
+  protected longText(value: Uint8Array): this {
+    return this.raw(value);
   }
 
   /** A byte string of any length, zero included. */
   bytes(value: Uint8Array): this {
-    const length = value.length;
-    this.#reserve(5 + length);
-    if (length < 32) {
-      this.#bytes[this.#length++] = 0xa0 | length;
-    } else if (length < 0x1_0000) {
-      this.#head16(0xda, length);
-    } else {
-      this.#head32(0xdb, length);
-    }
-    return this.append(value);
+    return this.raw(value);
   }
 
   /** A byte string, or nil when it is empty, as Go writes one that was never set. */
@@ -184,6 +180,20 @@ export class MsgpackWriter {
     bytes[this.#length] = 0xa0 | value.length;
     this.#length = start + value.length;
     return true;
+  }
+
+  /** Bytes in the old form that does for texts and byte strings. */
+  protected raw(value: Uint8Array): this {
+    const length = value.length;
+    this.#reserve(5 + length);
+    if (length < 32) {
+      this.#bytes[this.#length++] = 0xa0 | length;
+    } else if (length < 0x1_0000) {
+      this.#head16(0xda, length);
+    } else {
+      this.#head32(0xdb, length);
+    }
+    return this.append(value);
   }
 
   #container(size: number, fixHead: number, wideHead: number): this {

@@ -102,3 +102,14 @@ Deno.test("AgentLog.subscribe() hands over new lines until it is ended", () => {
   log.log("ERR", "agent: c");
   assert.deepEqual(heard, [`${STAMP} [ERR] agent: b`]);
 });
+
+Deno.test("AgentLog.log() cuts an entry that is far too long, for all who see it", () => {
+  const { log, shown } = makeLog();
+  log.open();
+  log.log("INFO", "é".repeat(16_384));
+  log.log("INFO", `${"é".repeat(16_384)}${"x".repeat(1_000_000)}\n`);
+  const whole = `${STAMP} [INFO] ${"é".repeat(16_384)}`;
+  const lines = [whole, `${whole} ... (1000000 more characters)`];
+  assert.deepEqual(shown, lines.map((line) => `    ${line}\n`));
+  assert.deepEqual(log.subscribe("INFO", () => {}).backlog, lines);
+});
