@@ -14,9 +14,13 @@ const COMMANDS = [
   "info",
   "join",
   "keygen",
+  "keys",
   "leave",
   "members",
   "monitor",
+  "query",
+  "reachability",
+  "rtt",
 ];
 
 const OVERVIEW = "Usage: serf [--version] ...\n";

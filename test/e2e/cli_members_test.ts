@@ -21,9 +21,18 @@ const REFUSALS: readonly (readonly [string, readonly string[], string])[] = [
   ["force-leave", ["nobody"], "Error force leaving"],
   ["info", [], "Error querying agent"],
   ["join", ["127.0.0.1:1"], "Error joining the cluster"],
+  [
+    "keys",
+    ["-list"],
+    "==> Asking all members for installed keys...\n\n" +
+    "Failed to gather member keys",
+  ],
   ["leave", [], "Error leaving"],
   ["members", [], "Error retrieving members"],
   ["monitor", [], "Error starting stream"],
+  ["query", ["load"], "Error sending query"],
+  ["reachability", [], "Error getting members"],
+  ["rtt", ["n1", "n3"], "Error getting coordinates"],
 ];
 
 testCluster(
