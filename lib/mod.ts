@@ -69,6 +69,7 @@ export {
   type RpcMember,
   type RpcQuery,
   type RpcStats,
+  type TagChanges,
 } from "./rpc/protocol.ts";
 export type { RpcQueryRequest } from "./rpc/client_bodies.ts";
 export { RecordText, type RecordValue } from "./rpc/client_session.ts";

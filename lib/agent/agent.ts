@@ -40,7 +40,7 @@ import {
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
 import type { SnapshotStore } from "../net/snapshot_store.ts";
 import { listenErrorText, systemErrorText } from "../net/system_error.ts";
-import type { RpcKeyRequest, RpcQuery } from "../rpc/protocol.ts";
+import type { RpcKeyRequest, RpcQuery, TagChanges } from "../rpc/protocol.ts";
 import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import { INTERNAL_PREFIX, PING_QUERY } from "../serf/internal_query.ts";
 import { NO_KEY_REPORT } from "../serf/key_manager.ts";
@@ -53,8 +53,11 @@ import type { EventHandler } from "./handler_spec.ts";
 import { openKeyring } from "./keyring.ts";
 import { writeKeyringFile } from "./keyring_file.ts";
 import type { AgentLog, LogListener } from "./log.ts";
+import { openTags } from "./own_tags.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { AgentStartError, startText } from "./start_error.ts";
+import { TagChanger } from "./tag_changer.ts";
+import { refuseOtherTags, writeTagsFile } from "./tags_file.ts";
 
 export { AgentStartError } from "./start_error.ts";
 
@@ -81,6 +84,7 @@ export class Agent implements RpcTarget {
   readonly #settings: AgentSettings;
   readonly #log: AgentLog;
   readonly #driver: NodeDriver;
+  readonly #tagChanger: TagChanger;
   readonly #onDown: () => void;
   readonly #listeners = new Set<(event: SerfEvent) => void>();
   readonly #handlers: EventHandlers;
@@ -93,10 +97,11 @@ export class Agent implements RpcTarget {
    * @throws {AgentStartError} nothing is left open then
    */
   static async start(settings: AgentSettings, log: AgentLog): Promise<Agent> {
+    const tags = await openTags(settings, log);
     const keyring = await openKeyring(settings, log);
     const snapshot = await openSnapshot(settings);
     try {
-      return new Agent(settings, log, { keyring, snapshot });
+      return new Agent({ ...settings, tags }, log, { keyring, snapshot });
     } catch (error) {
       await snapshot?.close();
       throw error;
@@ -128,6 +133,10 @@ export class Agent implements RpcTarget {
         this.#warn("Serf shutdown detected, quitting");
         this.shutdown();
       },
+    });
+    this.#tagChanger = new TagChanger(this.#driver, async (tags) => {
+      const { tagsFile } = settings;
+      if (tagsFile !== "") await writeTagsFile(tagsFile, tags);
     });
   }
 
@@ -201,15 +210,6 @@ export class Agent implements RpcTarget {
     return await this.#driver.join(addresses, { replay: false });
   }
 
-  /**
-   * Replaces our tags and waits until the cluster knows.
-   *
-   * @throws {RangeError} when they are too long; the old ones stay
-   */
-  async setTags(tags: ReadonlyMap<string, string>): Promise<void> {
-    await this.#driver.setTags(tags);
-  }
-
   /** Leaves the cluster, for a command: the agent shuts down afterwards. */
   async leave(): Promise<void> {
     try {
@@ -235,6 +235,32 @@ export class Agent implements RpcTarget {
       this.#warn(`failed to remove node: ${(error as Error).message}`);
       throw error;
     }
+  }
+
+  /**
+   * Deletes some of our tags, then sets some, writes the tags file, if there is
+   * one, and waits until the cluster knows.
+   *
+   * @throws {Error} with the text for the user
+   */
+  async changeTags(changes: TagChanges): Promise<void> {
+    try {
+      await this.#tagChanger.change(changes);
+    } catch (error) {
+      this.#warn(`failed to change tags: ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  /**
+   * Replaces all our tags with those of the settings, which are none when there is
+   * a tags file: it is emptied. Waits until the cluster knows.
+   *
+   * @throws {Error} with the text for the user
+   */
+  async setTags(tags: ReadonlyMap<string, string>): Promise<void> {
+    if (this.#settings.tagsFile !== "") refuseOtherTags(tags);
+    await this.#tagChanger.replace(tags);
   }
 
   userEvent(name: string, payload: Uint8Array, coalesce: boolean): void {

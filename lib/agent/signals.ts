@@ -2,7 +2,8 @@
  * From signals to the end of the agent.
  *
  *     waiting ──SIGINT──▶ leaving ──left──▶ exit 0
- *      ▲ │ │ │               └──3 s, or any further signal──▶ exit 1
+ *      ▲ │ │ │               ├──nobody took note: says so──┐
+ *      │ │ │ │               └──3 s, or any further signal─┴──▶ exit 1
  *      │ │ │ └──SIGTERM──▶ exit 1
  *      │ │ └──went down by itself (a leave by command)──▶ exit 0
  *      │ │      └──gave up (nobody to join)──▶ exit 1

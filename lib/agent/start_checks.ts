@@ -11,12 +11,6 @@
 
 import { dirname } from "node:path";
 import { decodeBase64 } from "../kit/base64.ts";
-import {
-  isMap,
-  type JsonRead,
-  JsonSyntaxError,
-  readFirstJson,
-} from "../kit/json_reader.ts";
 import { resolveJoinAddress, resolveListenAddress } from "../net/resolve.ts";
 import { unixPathOf } from "../net/rpc_endpoint.ts";
 import { fileErrorText } from "../net/system_error.ts";
@@ -30,6 +24,7 @@ import {
   type MergedSettings,
   type SettingName,
 } from "./config_layer.ts";
+import { readTagsFile, refuseOtherTags } from "./tags_file.ts";
 
 const SETUP = "Failed to setup the Serf agent: ";
 const CREATE = "Failed to start the Serf agent: Error creating Serf: ";
@@ -59,14 +54,8 @@ export function engineProblems(merged: MergedSettings): ConfigError[] {
   check("protocol", { protocolVersion: protocol });
   check("userEventBytesMax", { userEventBytesMax });
   check("nodeName", { validateNodeNames });
-  if (encodeTags(tags, protocol).length > META_BYTES_MAX) {
-    problems.push(
-      problem(
-        "tags",
-        CREATE,
-        `Encoded length of tags exceeds limit of ${META_BYTES_MAX} bytes`,
-      ),
-    );
+  if (isTooLong(tags, protocol)) {
+    problems.push(problem("tags", CREATE, TAGS_TOO_LONG));
   }
   if (!isKeyLength(merged.encryptKey)) {
     problems.push(
@@ -80,10 +69,17 @@ export function engineProblems(merged: MergedSettings): ConfigError[] {
 export async function outsideProblems(
   merged: MergedSettings,
 ): Promise<ConfigError[]> {
-  const { tagsFile, keyringFile, snapshotPath, tags } = merged;
+  const { tagsFile, keyringFile, snapshotPath, tags, protocol } = merged;
   const checks: [SettingName, string, () => unknown][] = [];
   if (tagsFile !== "") {
-    checks.push(["tagsFile", SETUP, () => checkTagsFile(tagsFile, tags)]);
+    let restored: ReadonlyMap<string, string> | undefined;
+    checks.push(["tagsFile", SETUP, async () => {
+      refuseOtherTags(tags);
+      restored = await readTagsFile(tagsFile);
+    }], ["tagsFile", CREATE, () => {
+      if (restored === undefined) return;
+      if (isTooLong(restored, protocol)) throw new Error(TAGS_TOO_LONG);
+    }]);
   }
   if (keyringFile !== "") {
     const hasKey = merged.encryptKey !== "";
@@ -133,6 +129,8 @@ export async function outsideProblems(
 
 const KEY_LENGTHS: readonly number[] = [16, 24, 32];
 const KEY_SIZE = "key size must be 16, 24 or 32 bytes";
+const TAGS_TOO_LONG =
+  `Encoded length of tags exceeds limit of ${META_BYTES_MAX} bytes`;
 const nobody = () => Promise.resolve([]);
 
 function problem(
@@ -144,29 +142,11 @@ function problem(
   return new ConfigError(prefix + text, { cause: reason, setting });
 }
 
-async function checkTagsFile(
-  path: string,
+function isTooLong(
   tags: ReadonlyMap<string, string>,
-): Promise<void> {
-  if (tags.size > 0) {
-    throw new Error("Tags config not allowed while using tag files");
-  }
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    // It is made when there is something to write.
-    if (error instanceof Deno.errors.NotFound) return;
-    throw new Error(
-      `Failed to read tags file: ${fileErrorText("open", path, error)}`,
-    );
-  }
-  const value = readWhole(text, "Failed to decode tags file: ");
-  if (!isMap(value) || ![...value.values()].every(isText)) {
-    throw new Error(
-      "Failed to decode tags file: the file must be an object of texts",
-    );
-  }
+  protocol: number,
+): boolean {
+  return encodeTags(tags, protocol).length > META_BYTES_MAX;
 }
 
 async function checkKeyringFile(path: string, hasKey: boolean): Promise<void> {
@@ -205,23 +185,5 @@ function isKeyLength(text: string): boolean {
   } catch {
     // No base64, which is found when the settings are resolved.
     return true;
-  }
-}
-
-function isText(value: JsonRead): value is string {
-  return typeof value === "string";
-}
-
-/** The value of a file that is read to its end, unlike configuration files. */
-function readWhole(text: string, complaint: string): JsonRead {
-  try {
-    return readFirstJson(text).value;
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    const reason = error.message.replace(
-      /^(unexpected )?EOF$/,
-      "unexpected end of JSON input",
-    );
-    throw new Error(complaint + reason);
   }
 }

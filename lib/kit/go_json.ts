@@ -16,6 +16,7 @@ export type JsonValue =
   | null
   | boolean
   | number
+  | bigint
   | string
   | readonly JsonValue[]
   | ReadonlyMap<string, JsonValue>

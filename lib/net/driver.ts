@@ -47,7 +47,7 @@ import {
   type QueryListener,
 } from "./driver_options.ts";
 import { isPublicIp } from "./interfaces.ts";
-import { type ResolvedTarget, resolveJoinAddress } from "./resolve.ts";
+import { joinErrorsOf, resolveJoinAddresses } from "./join_targets.ts";
 import { systemErrorText } from "./system_error.ts";
 import { StreamTable } from "./tcp.ts";
 import { TroubleLog } from "./trouble_log.ts";
@@ -172,8 +172,10 @@ export class NodeDriver {
     options: { readonly replay: boolean; readonly defaultPort?: number },
   ): Promise<number> {
     const { defaultPort = this.bound.port } = options;
-    const resolved = await Promise.all(
-      addresses.map((text) => this.#resolve(text, defaultPort)),
+    const resolved = await resolveJoinAddresses(
+      addresses,
+      defaultPort,
+      (error) => this.#options.onLog("WARN", `memberlist: ${error}`),
     );
     const targets = resolved.flatMap((entry) => entry.targets);
     const { contacted = 0, errors = [], error } = await this.#request((nowMs) =>
@@ -182,20 +184,15 @@ export class NodeDriver {
     if (contacted > 0 || addresses.length === 0) return contacted;
     // The join itself was cut short, by a leave or a shutdown.
     if (error !== undefined && errors.length === 0) throw new Error(error);
-    // Nobody answered, so there is one error for each target, in their order.
-    const joinErrors = errors.values();
-    throw new JoinError(
-      resolved.flatMap((entry) =>
-        entry.error === undefined
-          ? entry.targets.map(() => joinErrors.next().value ?? "")
-          : [entry.error]
-      ),
-    );
+    // Nobody answered, so there is one error for each target.
+    throw new JoinError(joinErrorsOf(resolved, errors));
   }
 
   /**
    * Tells the cluster that we leave and waits until it is known. The node goes
    * on answering until `shutdown`.
+   *
+   * @throws {Error} when nobody has acknowledged it; we have left all the same
    */
   async leave(): Promise<void> {
     check(await this.#request((nowMs) => this.#engine.leave(nowMs)));
@@ -263,6 +260,16 @@ export class NodeDriver {
   }
 
   /**
+   * Checks tags as `setTags` would, and changes nothing.
+   *
+   * @throws {RangeError} when they are too long
+   * @throws {StateError} after a leave
+   */
+  checkTags(tags: ReadonlyMap<string, string>): void {
+    this.#engine.checkTags(tags);
+  }
+
+  /**
    * Installs, uses or removes a key at every member, or lists the keys of all.
    *
    * @throws {KeyError} when not every member did it; it carries the report
@@ -312,6 +319,11 @@ export class NodeDriver {
 
   localMember(): Member {
     return this.#engine.localMember();
+  }
+
+  /** Our tags; all of them, also where our version announces the role alone. */
+  get tags(): ReadonlyMap<string, string> {
+    return this.#engine.tags;
   }
 
   get state(): SerfState {
@@ -389,19 +401,6 @@ export class NodeDriver {
     this.#operations.set(operation, resolve);
     this.#pump();
     return await promise;
-  }
-
-  async #resolve(
-    text: string,
-    defaultPort: number,
-  ): Promise<{ targets: ResolvedTarget[]; error?: string }> {
-    try {
-      return { targets: await resolveJoinAddress(text, defaultPort) };
-    } catch (error) {
-      const why = `Failed to resolve ${text}: ${(error as Error).message}`;
-      this.#options.onLog("WARN", `memberlist: ${why}`);
-      return { targets: [], error: why };
-    }
   }
 
   // --- Outputs --------------------------------------------------------------

@@ -19,6 +19,7 @@ import {
   encodeRespond,
   encodeStop,
   encodeStream,
+  encodeTagChanges,
   readCoordinateBody,
   readEventRecord,
   readJoinBody,
@@ -40,6 +41,7 @@ import {
   type RpcKeyReport,
   type RpcMember,
   type RpcStats,
+  type TagChanges,
 } from "../rpc/protocol.ts";
 import type { QueryReply } from "../serf/event.ts";
 import type { MsgpackValue } from "../wire/msgpack_value.ts";
@@ -210,7 +212,13 @@ export class RpcClient {
     return readJoinBody(body);
   }
 
-  /** Resolves when the agent has left the cluster; it then stops. */
+  /**
+   * Resolves when the agent has left the cluster; it then stops, also after an
+   * error.
+   *
+   * @throws {Error} `timeout while waiting for graceful leave` when no peer has
+   * taken note
+   */
   async leave(): Promise<void> {
     await this.#request("leave", "none");
   }
@@ -265,6 +273,19 @@ export class RpcClient {
   /** Counts which members have which keys. */
   async listKeys(): Promise<RpcKeyReport> {
     return await this.#changeKeys("list-keys");
+  }
+
+  /**
+   * Changes the agent's tags: deletes, then sets. Resolves once a peer of the
+   * agent knows, at once if it has none.
+   *
+   * @throws {Error} when they are longer than 512 bytes encoded, when the agent
+   * cannot write its tags file, or when no peer took note within 5 s, though the
+   * new tags are in force then
+   */
+  async changeTags(changes: Partial<TagChanges>): Promise<void> {
+    const whole = { set: new Map(), delete: [], ...changes };
+    await this.#request("tags", "none", encodeTagChanges(whole));
   }
 
   /** Figures and facts of the agent, by section, as `serf info` shows them. */

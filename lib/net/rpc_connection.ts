@@ -247,6 +247,10 @@ export class Connection {
             target.userEvent(request.name, request.payload, request.coalesce);
           }),
         };
+      case "tags":
+        return {
+          error: await errorOf(() => target.changeTags(request.changes)),
+        };
       case "respond":
         return {
           error: await errorOf(() => {

@@ -5,7 +5,7 @@
  */
 
 import type { LogLevel } from "../kit/log.ts";
-import type { RpcKeyRequest, RpcQuery } from "../rpc/protocol.ts";
+import type { RpcKeyRequest, RpcQuery, TagChanges } from "../rpc/protocol.ts";
 import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import type { Member } from "../serf/member.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
@@ -31,6 +31,8 @@ export interface RpcTarget {
   respond(query: QueryEvent, payload: Uint8Array): void;
   /** @throws {KeyError} with the report, when not every member did it */
   changeKeys(request: RpcKeyRequest): Promise<KeyReport>;
+  /** Changes the agent's tags and resolves once a peer knows them. */
+  changeTags(changes: TagChanges): Promise<void>;
   stats(): ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** `undefined` when the node's coordinate is not known. */
   coordinate(node: string): CoordinateRecord | undefined;

@@ -213,7 +213,9 @@ export class SerfNode {
    * the first.
    *
    * @throws {StateError} after a shutdown
-   * @throws {Error} when a shutdown cuts it short
+   * @throws {Error} `timeout while waiting for graceful leave` when others were
+   * there and none has acknowledged it: we have left, and they may call us failed;
+   * and when a shutdown cuts it short
    */
   leave(): Promise<void> {
     return this.#leave ??= this.#driver.leave();
@@ -253,7 +255,8 @@ export class SerfNode {
     try {
       if (this.state !== "shutdown") await this.leave();
     } catch {
-      // A shutdown came first, which is all that is still wanted.
+      // Nobody heard of it, which the log tells, or a shutdown came first: that
+      // is all that is still wanted.
     }
     await this.shutdown();
   }
@@ -302,9 +305,9 @@ export class SerfNode {
     return this.#driver.localMember();
   }
 
-  /** Our own tags. */
+  /** Our own tags; all of them, also where a version below 3 shows the role alone. */
   get tags(): ReadonlyMap<string, string> {
-    return this.self.tags;
+    return this.#driver.tags;
   }
 
   /**

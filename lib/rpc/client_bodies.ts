@@ -22,6 +22,7 @@ import {
   type RpcMember,
   type RpcQuery,
   type RpcStats,
+  type TagChanges,
 } from "./protocol.ts";
 import { RpcWriter } from "./writer.ts";
 
@@ -100,6 +101,14 @@ export function encodeQuery(query: RpcQueryRequest): Uint8Array {
 export function encodeRespond(id: bigint, payload: Uint8Array): Uint8Array {
   return writer.begin().map(2).text("ID").uint64(id)
     .text("Payload").bytes(payload).finish();
+}
+
+/** With nothing to delete the list is nil, as the original sends it. */
+export function encodeTagChanges(changes: TagChanges): Uint8Array {
+  writer.begin().map(2).text("DeleteTags");
+  if (changes.delete.length === 0) writer.nil();
+  else writer.texts(changes.delete);
+  return writer.text("Tags").textMap(changes.set).finish();
 }
 
 export function encodeStop(seq: bigint): Uint8Array {

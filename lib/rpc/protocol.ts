@@ -139,6 +139,13 @@ export interface RpcKeyReport {
   readonly errors: number;
 }
 
+/** Changes to an agent's tags; what is deleted and set as well is set. */
+export interface TagChanges {
+  readonly set: ReadonlyMap<string, string>;
+  /** Names that the agent need not have. */
+  readonly delete: readonly string[];
+}
+
 /** An agent's figures: sections of named texts. */
 export type RpcStats = ReadonlyMap<string, ReadonlyMap<string, string>>;
 

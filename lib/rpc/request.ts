@@ -16,6 +16,7 @@ import {
   REQUEST_LIMITS,
   type RpcKeyRequest,
   type RpcQuery,
+  type TagChanges,
 } from "./protocol.ts";
 
 /** A request whose meaning is clear; not yet whether it is allowed. */
@@ -52,6 +53,7 @@ export type Request =
     readonly payload: Uint8Array;
   }
   | { readonly kind: "changeKeys"; readonly request: RpcKeyRequest }
+  | { readonly kind: "tags"; readonly changes: TagChanges }
   | { readonly kind: "stats" }
   | { readonly kind: "getCoordinate"; readonly node: string };
 
@@ -180,6 +182,17 @@ const COMMANDS: ReadonlyMap<string, CommandFormat> = new Map<
   ["list-keys", {
     hasBody: false,
     request: { kind: "changeKeys", request: { kind: "list" } },
+  }],
+  ["tags", {
+    hasBody: true,
+    layout: ["Tags", "DeleteTags"],
+    read: (body) => ({
+      kind: "tags",
+      changes: {
+        set: body.textMap("Tags"),
+        delete: body.texts("DeleteTags"),
+      },
+    }),
   }],
   ["leave", { hasBody: false, request: { kind: "leave" } }],
   ["stats", { hasBody: false, request: { kind: "stats" } }],

@@ -137,7 +137,7 @@ export class SerfEngine {
       queries: this.#queries,
       intents: this.#intents,
     });
-    this.#joins = new Joins(core, this.#swim);
+    this.#joins = new Joins(core, this.#swim, this.#intents);
     this.#departures = new Departures(core, this.#swim, this.#intents);
     this.#rejoin = new Rejoin(core, this.#swim);
     this.#snapshot = Snapshot.resume(core, this.#userEvents, this.#queries);
@@ -262,7 +262,9 @@ export class SerfEngine {
   }
 
   /**
-   * Leaves the cluster in good order. We go on answering until `shutdown`.
+   * Leaves the cluster in good order. We go on answering until `shutdown`. Ends in
+   * an error when others were there and none has acknowledged it; we have left all
+   * the same.
    *
    * @throws {StateError} when we are leaving already, or shut down
    */
@@ -384,12 +386,14 @@ export class SerfEngine {
    * @throws {StateError} when we are not alive: who leaves announces nothing more
    */
   setTags(tags: ReadonlyMap<string, string>, nowMs: number): OperationId {
-    if (this.#core.state !== "alive") {
-      throw new StateError("Cannot set tags after Leave or Shutdown");
-    }
     const operation = this.#tags.set(tags, this.#swim, nowMs);
     this.#settle(nowMs);
     return operation;
+  }
+
+  /** Throws what `setTags` would, and changes nothing. */
+  checkTags(tags: ReadonlyMap<string, string>): void {
+    this.#tags.check(tags);
   }
 
   /**
@@ -402,6 +406,11 @@ export class SerfEngine {
   }
 
   // --- Views ----------------------------------------------------------------
+
+  /** Our tags; all of them, also where our version announces the role alone. */
+  get tags(): ReadonlyMap<string, string> {
+    return this.#tags.current;
+  }
 
   get state(): SerfState {
     return this.#core.state;
@@ -461,6 +470,8 @@ export class SerfEngine {
       hasBroadcasts: () => !this.#queues.isEmpty,
       takeBroadcasts: (overheadBytes, roomBytes, copies) =>
         this.#queues.take(overheadBytes, roomBytes, this.#roster.size, copies),
+      takeUrgent: (overhead, room, copies) =>
+        this.#queues.takeUrgent(overhead, room, this.#roster.size, copies),
       localState: () => this.#pushPulls.localState(),
       ackPayload: () => this.#coordinates.ackPayload,
       refuseMember: ({ name }) =>
@@ -501,7 +512,7 @@ export class SerfEngine {
       case "memberJoin":
         return this.#roster.joined(event.member.node, nowMs);
       case "memberLeave":
-        return this.#roster.gone(event.member.name, nowMs);
+        return this.#roster.gone(event.member.name, nowMs, event.hasLeft);
       case "memberUpdate":
         return this.#roster.updated(event.member.node, nowMs);
       case "conflict":
@@ -520,8 +531,12 @@ export class SerfEngine {
           this.#coordinates.pingCompleted(event.member.name, event, nowMs);
         }
         return;
+      case "receipt":
+        return this.#departures.heard();
       case "joinFinished":
-        return this.#onJoinFinished(event, nowMs);
+        this.#joins.finished(event, nowMs);
+        this.#rejoin.finished(event, nowMs);
+        return;
       case "broadcastFinished":
         this.#tags.swimFinished(event.operation, event.error);
         this.#departures.swimFinished(event.operation, event.error, nowMs);
@@ -530,16 +545,4 @@ export class SerfEngine {
         return unreachable(event);
     }
   }
-
-  #onJoinFinished(event: SwimEventOf<"joinFinished">, nowMs: number): void {
-    const isOurs = this.#joins.isRunning(event.operation);
-    // A join that ends while we leave must not call the leave untrue.
-    if (isOurs && event.contacted > 0 && this.#core.state === "alive") {
-      this.#intents.announceJoin(nowMs);
-    }
-    this.#joins.finished(event, nowMs);
-    this.#rejoin.finished(event, nowMs);
-  }
 }
-
-type SwimEventOf<T extends SwimEvent["type"]> = Extract<SwimEvent, { type: T }>;

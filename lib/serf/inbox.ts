@@ -114,7 +114,7 @@ export class Inbox {
     const { roster, queues, intents } = this.#parts;
     this.#trace("messageLeaveType", intent.node);
     const verdict = roster.leaveIntent(intent, nowMs);
-    if (verdict === "new") queues.put("Intent", passedOn(intent, body));
+    if (verdict === "new") queues.putLeave("others", passedOn(intent, body));
     if (verdict === "refute") intents.announceJoin(nowMs);
   }
 

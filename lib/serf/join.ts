@@ -13,6 +13,7 @@ import type { SwimEngine } from "../swim/engine.ts";
 import type { JoinTarget } from "../swim/engine.ts";
 import type { OperationId, SwimEvent } from "../swim/output.ts";
 import { type SerfCore, StateError } from "./core.ts";
+import type { OwnIntents } from "./own_intent.ts";
 
 /** Most joins waiting for their turn. */
 const WAITING_MAX = 256;
@@ -35,12 +36,14 @@ type JoinFinished = Extract<SwimEvent, { type: "joinFinished" }>;
 export class Joins {
   readonly #core: SerfCore;
   readonly #swim: SwimEngine;
+  readonly #intents: OwnIntents;
   readonly #waiting: Join[] = [];
   #running: RunningJoin | undefined;
 
-  constructor(core: SerfCore, swim: SwimEngine) {
+  constructor(core: SerfCore, swim: SwimEngine, intents: OwnIntents) {
     this.#core = core;
     this.#swim = swim;
+    this.#intents = intents;
   }
 
   /** Whether a join runs that wants nothing to do with the past. */
@@ -67,16 +70,18 @@ export class Joins {
     return operation;
   }
 
-  /** Whether a finished join of the SWIM layer is the one that runs for somebody. */
-  isRunning(swimOperation: OperationId): boolean {
-    return this.#running?.swimOperation === swimOperation;
-  }
-
-  /** Ends the running join and starts the next. */
+  /**
+   * A join of the SWIM layer is over. If it is the running one, tells the cluster
+   * that we are here, and starts the next.
+   */
   finished(event: JoinFinished, nowMs: number): void {
     const { contacted, errors } = event;
     const running = this.#running;
     if (running?.swimOperation !== event.operation) return;
+    // A join that ends while we leave must not call the leave untrue.
+    if (contacted > 0 && this.#core.state === "alive") {
+      this.#intents.announceJoin(nowMs);
+    }
     this.#running = undefined;
     const hasFailed = contacted === 0 && errors.length > 0;
     this.#core.finish(running.operation, {

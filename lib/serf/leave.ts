@@ -11,6 +11,11 @@
  * The intent goes first because it is what makes the others call us left rather
  * than failed once the SWIM layer reports us gone.
  *
+ * Gossip tells how often the intent was sent, not whether it arrived. So the
+ * intent also goes to a few members that have to acknowledge it. A leave that
+ * nobody has acknowledged by its end ends with an error: we have left, but for all
+ * we know nobody was told, and the others may come to call us failed.
+ *
  * A forced leave is the same first step on behalf of another member, and no more.
  * It does not ask whether the member exists or is alive; one that is alive
  * refutes.
@@ -25,6 +30,9 @@ import type { OperationId } from "../swim/output.ts";
 import { type SerfCore, StateError } from "./core.ts";
 import type { OwnIntents } from "./own_intent.ts";
 import type { Timer } from "./timer.ts";
+
+/** Upstream's words; 0.9.4 ends a leave with them, later releases only log them. */
+const UNHEARD_TEXT = "timeout while waiting for graceful leave";
 
 /** How far our own leave has come. */
 type LeavePhase =
@@ -44,6 +52,8 @@ export class Departures {
   /** Leave intents, ours or forced, that are being gossiped. */
   readonly #spreading = new Map<OperationId, Deadline<Timer>>();
   #phase: LeavePhase = { kind: "idle" };
+  /** Whether our leave has yet to be acknowledged. */
+  #isUnheard = false;
 
   constructor(core: SerfCore, swim: SwimEngine, intents: OwnIntents) {
     this.#core = core;
@@ -74,7 +84,9 @@ export class Departures {
         core.become("leaving");
         const operation = core.nextOperation();
         this.#phase = { kind: "spreadingIntent", operation };
-        this.#sendIntent(core.name, false, operation, nowMs);
+        const intent = this.#sendIntent(core.name, false, operation, nowMs);
+        this.#isUnheard = intent !== undefined;
+        if (intent !== undefined) this.#swim.seekReceipt(intent, nowMs);
         return operation;
       }
       default:
@@ -102,7 +114,7 @@ export class Departures {
   intentTimedOut(operation: OperationId, nowMs: number): void {
     if (!this.#spreading.delete(operation)) return;
     if (this.#isOurs(operation)) {
-      this.#core.log("WARN", "timeout while waiting for graceful leave");
+      this.#core.log("WARN", UNHEARD_TEXT);
       this.#intentDone(operation, nowMs);
     } else {
       this.#core.finish(operation, {
@@ -130,12 +142,24 @@ export class Departures {
     });
   }
 
+  /** A member has acknowledged our leave. */
+  heard(): void {
+    this.#isUnheard = false;
+  }
+
   propagated(): void {
     const phase = this.#phase;
     if (phase.kind !== "propagating") return;
     this.#phase = { kind: "idle" };
+    this.#swim.giveUpReceipt();
     this.#core.become("left");
-    this.#core.finish(phase.operation);
+    if (this.#isUnheard) {
+      this.#core.log("WARN", "No member has acknowledged our leave");
+    }
+    this.#core.finish(
+      phase.operation,
+      this.#isUnheard ? { error: UNHEARD_TEXT } : {},
+    );
   }
 
   /** Ends everything under way without success, since we shut down. */
@@ -153,24 +177,29 @@ export class Departures {
     return this.#phase.kind !== "idle" && this.#phase.operation === operation;
   }
 
-  /** Says that a member leaves; waits for that to spread if anybody listens. */
+  /**
+   * Says that a member leaves; waits for that to spread if anybody is there.
+   *
+   * @returns the message, `undefined` when nobody is there to be told
+   */
   #sendIntent(
     node: string,
     prune: boolean,
     operation: OperationId,
     nowMs: number,
-  ): void {
+  ): Uint8Array | undefined {
     const { config, deadlines } = this.#core;
-    const isHeard = this.#intents.announceLeave(node, prune, operation, nowMs);
-    if (!isHeard) {
+    const intent = this.#intents.announceLeave(node, prune, operation, nowMs);
+    if (intent === undefined) {
       this.#intentDone(operation, nowMs);
-      return;
+      return undefined;
     }
     const row = deadlines.add(nowMs + config.broadcastTimeoutMs, {
       kind: "leaveIntent",
       operation,
     });
     this.#spreading.set(operation, row);
+    return intent;
   }
 
   /** Nothing more to wait for: a forced leave ends, our own goes on. */

@@ -38,22 +38,22 @@ export class OwnIntents {
    * Says that a member leaves, be it ourselves or another.
    *
    * @param operation told when the intent was gossiped
-   * @returns false when nobody is there to be told
+   * @returns the message, `undefined` when nobody is there to be told
    */
   announceLeave(
     node: string,
     prune: boolean,
     operation: OperationId,
     nowMs: number,
-  ): boolean {
+  ): Uint8Array | undefined {
     const { clock } = this.#core;
     const intent = { kind: "leave", ltime: clock.time, node, prune } as const;
     clock.increment();
     const verdict = this.#roster.leaveIntent(intent, nowMs);
     if (verdict === "refute") this.announceJoin(nowMs);
-    if (!this.#roster.hasOthersAlive()) return false;
-    const body = encodeSerfMessage(intent);
-    this.#queues.put("Intent", userMessage(body), operation);
-    return true;
+    if (!this.#roster.hasOthersAlive()) return undefined;
+    const message = userMessage(encodeSerfMessage(intent));
+    this.#queues.putLeave("own", message, operation);
+    return message;
   }
 }

@@ -15,8 +15,10 @@
  * Two sources move a member. *Notifications* come from the SWIM layer: it joined,
  * it is gone, its meta changed. *Intents* come from members, carry a Lamport time
  * and count only if it is newer than the member's status time. Whether a member
- * that is gone has left or failed depends on nothing but whether a leave intent
- * came first.
+ * that is gone has left or failed depends on whether a leave intent came first, or
+ * the member itself has told the SWIM layer that it goes. (Upstream asks for the
+ * intent alone, and calls a member that left failed where the two have overtaken
+ * each other, until a push/pull puts it right.)
  *
  * The rules that keep it honest: `#become` alone changes a status, so that the
  * lists of failed and left members always agree with the statuses; and a newer
@@ -212,12 +214,18 @@ export class Roster {
     this.#deliver("member-join", row, nowMs);
   }
 
-  /** A member is gone; its intents decide whether it left or failed. */
-  gone(name: string, nowMs: number): void {
+  /**
+   * A member is gone; its intents decide whether it left or failed.
+   *
+   * @param hasLeft the member has told the SWIM layer that it goes, which counts
+   * like an intent
+   */
+  gone(name: string, nowMs: number, hasLeft = false): void {
     const core = this.#core;
     const row = this.#rows.get(name);
     if (row === undefined) return;
-    switch (row.status) {
+    const { status } = row;
+    switch (status === "alive" && hasLeft ? "leaving" : status) {
       case "leaving":
         this.#become(row, "left", nowMs);
         core.counters.memberLeft++;

@@ -9,7 +9,7 @@ import { META_BYTES_MAX } from "../swim/config.ts";
 import type { SwimEngine } from "../swim/engine.ts";
 import type { OperationId } from "../swim/output.ts";
 import { encodeTags } from "../wire/serf_messages.ts";
-import type { SerfCore } from "./core.ts";
+import { type SerfCore, StateError } from "./core.ts";
 
 export class OwnTags {
   readonly #core: SerfCore;
@@ -36,9 +36,22 @@ export class OwnTags {
   }
 
   /**
+   * Whether tags could be announced now.
+   *
+   * @throws {RangeError} when they are too long
+   * @throws {StateError} when we are not alive: who leaves announces nothing more
+   */
+  check(tags: ReadonlyMap<string, string>): void {
+    if (this.#core.state !== "alive") {
+      throw new StateError("Cannot set tags after Leave or Shutdown");
+    }
+    this.#encode(tags);
+  }
+
+  /**
    * Replaces the whole set and tells the cluster.
    *
-   * @throws {RangeError} when they are too long; the old ones stay
+   * @throws {RangeError | StateError} as `check` does; the old ones stay
    */
   set(
     tags: ReadonlyMap<string, string>,
@@ -46,6 +59,7 @@ export class OwnTags {
     nowMs: number,
   ): OperationId {
     const core = this.#core;
+    this.check(tags);
     this.#meta = this.#encode(tags);
     this.#current = new Map(tags);
     const operation = core.nextOperation();

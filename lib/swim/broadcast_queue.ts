@@ -79,12 +79,16 @@ export class BroadcastQueue {
 
   /** Queues a message that replaces the one waiting under the same name. */
   queueNamed(name: string, bytes: Uint8Array, token?: number): void {
-    const replaced = this.#named.get(name);
-    if (replaced !== undefined) {
-      this.#remove(replaced);
-      this.#finish(replaced);
-    }
+    this.withdraw(name);
     this.#queue(name, bytes, token);
+  }
+
+  /** Takes back what waits under a name, if anything does. */
+  withdraw(name: string): void {
+    const entry = this.#named.get(name);
+    if (entry === undefined) return;
+    this.#remove(entry);
+    this.#finish(entry);
   }
 
   /** Queues a message that stands for itself. */

@@ -424,11 +424,16 @@ export class Claims {
     const member = core.members.get(claim.node);
     if (member === undefined) return;
     this.#endSuspicion(member);
-    core.broadcasts.queueNamed(member.name, encodeOnce(claim), token);
+    if (core.isSelf(member.name)) {
+      // Whether we go in peace is not to wait behind the news of others.
+      core.broadcasts.withdraw(member.name);
+      core.departures.queueNamed(member.name, encodeOnce(claim), token);
+    } else core.broadcasts.queueNamed(member.name, encodeOnce(claim), token);
     member.incarnation = claim.incarnation;
     const state = claim.node === claim.from ? "left" : "dead";
     core.members.setState(member, state, nowMs);
-    core.emitEvent({ type: "memberLeave", member });
+    const hasLeft = state === "left";
+    core.emitEvent({ type: "memberLeave", member, hasLeft });
   }
 }
 

@@ -16,7 +16,7 @@ import {
   encodeCompound,
 } from "../wire/compound.ts";
 import { encodeMessage } from "../wire/message_codec.ts";
-import type { Message, NodeDescriptor } from "../wire/messages.ts";
+import type { Message, NodeDescriptor, Ping } from "../wire/messages.ts";
 import type { CodecConfig } from "../wire/codec_config.ts";
 import { PacketCodec } from "../wire/packet.ts";
 import { Awareness } from "./awareness.ts";
@@ -59,6 +59,8 @@ export class SwimCore {
   readonly codec: PacketCodec;
   readonly members: Membership;
   readonly broadcasts: BroadcastQueue;
+  /** That we leave, and nothing else; goes ahead of `broadcasts`. */
+  readonly departures: BroadcastQueue;
   readonly deadlines = new Deadlines<Timer>();
   readonly awareness: Awareness;
   readonly counters: SwimCounters = {
@@ -98,12 +100,14 @@ export class SwimCore {
     this.codec = new PacketCodec(this.codecConfig);
     this.members = new Membership(seeds.random);
     this.awareness = new Awareness(config.profile.awarenessMaxMultiplier);
-    this.broadcasts = new BroadcastQueue({
+    const queueOptions = {
       retransmitMult: config.profile.retransmitMult,
       // Broadcasts are named by member, so the table bounds the queue.
       depthMax: config.membersMax,
       messageBytesMax: this.broadcastBytesMax,
-    });
+    };
+    this.broadcasts = new BroadcastQueue(queueOptions);
+    this.departures = new BroadcastQueue(queueOptions);
   }
 
   /** Our own row. There is none before the engine was started. */
@@ -157,6 +161,21 @@ export class SwimCore {
 
   nextOperation(): number {
     return ++this.#lastOperation;
+  }
+
+  /** A ping that is to be answered at our announced address. */
+  pingTo(node: string, seqNo: number): Ping {
+    return { kind: "ping", seqNo, node, ...this.source() };
+  }
+
+  /** Where answers should go: our announced address. */
+  source(): Pick<Ping, "sourceAddr" | "sourcePort" | "sourceNode"> {
+    const { advertiseAddr, advertisePort, name } = this.config;
+    return {
+      sourceAddr: advertiseAddr,
+      sourcePort: advertisePort,
+      sourceNode: name,
+    };
   }
 
   // --- Saying something -----------------------------------------------------
@@ -261,25 +280,54 @@ export class SwimCore {
 
   /** Whether there is anything to gossip. */
   get hasBroadcasts(): boolean {
-    return this.broadcasts.size > 0 || this.host.hasBroadcasts();
+    return this.broadcasts.size > 0 || this.departures.size > 0 ||
+      this.host.hasBroadcasts();
   }
 
-  /** Takes broadcasts, ours before those of the layer above, for one packet. */
+  /**
+   * Takes broadcasts for one packet: what the layer above calls urgent, our own
+   * departure, our other broadcasts, and those of the layer above. The departure
+   * has its room before all others have theirs, but follows what is urgent: that
+   * may be the reason for it.
+   */
   takeBroadcasts(roomBytes: number, copies = 1): Uint8Array[] {
-    const taken = this.broadcasts.take(
-      COMPOUND_PART_BYTES,
-      roomBytes,
-      this.members.size,
-      copies,
-    );
-    if (!this.host.hasBroadcasts()) return taken;
-    let freeBytes = roomBytes;
-    for (const bytes of taken) freeBytes -= bytes.length + COMPOUND_PART_BYTES;
-    if (freeBytes <= COMPOUND_PART_BYTES) return taken;
-    taken.push(
-      ...this.host.takeBroadcasts(COMPOUND_PART_BYTES, freeBytes, copies),
-    );
+    const { host } = this;
+    const hasHosts = host.hasBroadcasts();
+    const taken: Uint8Array[] = [];
+    let freeBytes = this.#takeFrom(this.departures, taken, roomBytes, copies);
+    if (hasHosts) {
+      const urgent = host.takeUrgent(COMPOUND_PART_BYTES, freeBytes, copies);
+      for (const bytes of urgent) {
+        freeBytes -= bytes.length + COMPOUND_PART_BYTES;
+      }
+      taken.unshift(...urgent);
+    }
+    freeBytes = this.#takeFrom(this.broadcasts, taken, freeBytes, copies);
+    if (hasHosts && freeBytes > COMPOUND_PART_BYTES) {
+      taken.push(
+        ...host.takeBroadcasts(COMPOUND_PART_BYTES, freeBytes, copies),
+      );
+    }
     return taken;
+  }
+
+  /** Adds from one of our queues. @returns the room that is left, bytes */
+  #takeFrom(
+    queue: BroadcastQueue,
+    taken: Uint8Array[],
+    freeBytes: number,
+    copies: number,
+  ): number {
+    if (queue.size === 0) return freeBytes;
+    const { size } = this.members;
+    let restBytes = freeBytes;
+    for (
+      const bytes of queue.take(COMPOUND_PART_BYTES, freeBytes, size, copies)
+    ) {
+      restBytes -= bytes.length + COMPOUND_PART_BYTES;
+      taken.push(bytes);
+    }
+    return restBytes;
   }
 
   /** Longest message that can be gossiped at all. */

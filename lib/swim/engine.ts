@@ -31,6 +31,7 @@ import type { JoinTarget } from "./join.ts";
 import type { MemberView } from "./member.ts";
 import type { OperationId, StreamId, SwimOutput } from "./output.ts";
 import { Prober } from "./probe.ts";
+import { Receipts } from "./receipt.ts";
 import { Streams } from "./streams.ts";
 import type { Timer } from "./timer.ts";
 
@@ -65,6 +66,7 @@ export class SwimEngine {
   readonly #gossiper: Gossiper;
   readonly #prober: Prober;
   readonly #streams: Streams;
+  readonly #receipts: Receipts;
   readonly #pending = new Map<OperationId, PendingBroadcast>();
   #isRunning = false;
 
@@ -78,6 +80,7 @@ export class SwimEngine {
       (seqNo) => this.#prober.streamAnswered(seqNo),
     );
     this.#prober = new Prober(this.#core, this.#claims, this.#streams);
+    this.#receipts = new Receipts(this.#core);
   }
 
   // --- Life -----------------------------------------------------------------
@@ -227,6 +230,22 @@ export class SwimEngine {
     this.#core.sendBytes(address, bytes, { crc: false });
   }
 
+  /**
+   * Sends one message of the layer above to a few members at a time, beside any
+   * gossip, until one of them has acknowledged it. Ends in one `receipt` event,
+   * or by `giveUpReceipt`.
+   *
+   * @param message type byte included; kept
+   */
+  seekReceipt(message: Uint8Array, nowMs: number): void {
+    if (this.#isRunning) this.#receipts.start(message, nowMs);
+  }
+
+  /** Nobody waits for a receipt any more. */
+  giveUpReceipt(): void {
+    this.#receipts.giveUp();
+  }
+
   /** The host has something to gossip. */
   wakeGossip(nowMs: number): void {
     if (this.#isRunning) this.#gossiper.wake(nowMs);
@@ -269,7 +288,7 @@ export class SwimEngine {
 
   /** Broadcasts of our own layer that wait to be gossiped. */
   get queueDepth(): number {
-    return this.#core.broadcasts.size;
+    return this.#core.departures.size + this.#core.broadcasts.size;
   }
 
   // --- Inside ---------------------------------------------------------------
@@ -289,6 +308,7 @@ export class SwimEngine {
       case "indirectPing":
         return this.#prober.indirectPing(message, from, nowMs);
       case "ack":
+        if (this.#receipts.acked(message.seqNo)) return;
         return this.#prober.ack(message, nowMs);
       case "nack":
         return this.#prober.nack(message, from);
@@ -331,6 +351,8 @@ export class SwimEngine {
         return this.#streams.timedOut(timer.streamId, nowMs);
       case "joinLead":
         return this.#streams.leadEnded(timer.join, nowMs);
+      case "receipt":
+        return this.#receipts.ask(nowMs);
       case "broadcast":
         return this.#finish(timer.operation, { isTimeout: true });
       case "refusals":
@@ -342,8 +364,8 @@ export class SwimEngine {
 
   /** What every input may have caused: broadcasts to send, broadcasts sent. */
   #settle(nowMs: number): void {
-    for (const token of this.#core.broadcasts.drainFinished()) {
-      this.#finish(token);
+    for (const queue of [this.#core.departures, this.#core.broadcasts]) {
+      for (const token of queue.drainFinished()) this.#finish(token);
     }
     this.#gossiper.wake(nowMs);
   }

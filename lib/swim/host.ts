@@ -11,7 +11,7 @@ export interface SwimHost {
   /** Our opaque bytes (Serf: encoded tags); at most 512. */
   nodeMeta(): Uint8Array;
 
-  /** Whether `takeBroadcasts` might return something. */
+  /** Whether `takeBroadcasts` or `takeUrgent` might return something. */
   hasBroadcasts(): boolean;
 
   /**
@@ -23,6 +23,16 @@ export interface SwimHost {
    * @param copies to how many members the packet goes
    */
   takeBroadcasts(
+    overheadBytes: number,
+    roomBytes: number,
+    copies: number,
+  ): Uint8Array[];
+
+  /**
+   * Like `takeBroadcasts`, which see, for what must not wait behind broadcasts of
+   * the SWIM layer. Asked first, while `hasBroadcasts` holds.
+   */
+  takeUrgent(
     overheadBytes: number,
     roomBytes: number,
     copies: number,

@@ -13,7 +13,12 @@ export type StreamId = number;
 /** Something the layer above must know, in the order it happened. */
 export type SwimEvent =
   | { readonly type: "memberJoin"; readonly member: MemberView }
-  | { readonly type: "memberLeave"; readonly member: MemberView }
+  | {
+    readonly type: "memberLeave";
+    readonly member: MemberView;
+    /** Whether the member itself has said that it goes. */
+    readonly hasLeft: boolean;
+  }
   | { readonly type: "memberUpdate"; readonly member: MemberView }
   | {
     readonly type: "conflict";
@@ -40,6 +45,8 @@ export type SwimEvent =
     /** One text per address that failed, in the order of the addresses. */
     readonly errors: readonly string[];
   }
+  /** A member has acknowledged the message that `seekReceipt` sent. */
+  | { readonly type: "receipt" }
   | {
     /** A leave or update was gossiped, or timed out (`error`). */
     readonly type: "broadcastFinished";

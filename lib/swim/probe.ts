@@ -139,7 +139,7 @@ export class Prober {
       target,
       incarnation: target.incarnation,
       seqNo,
-      ping: this.#makePing(target.name, seqNo),
+      ping: core.pingTo(target.name, seqNo),
       sentMs: nowMs,
       endMs: nowMs + roundMs,
       row: core.deadlines.add(nowMs + timeoutMs, { kind: "probeTimeout" }),
@@ -161,10 +161,8 @@ export class Prober {
 
   /** Tells a member that we suspect it, outside of any round; no ack is awaited. */
   askSuspect(target: Member): void {
-    this.#sendAccused(
-      target,
-      this.#makePing(target.name, this.#core.nextSeqNo()),
-    );
+    const core = this.#core;
+    this.#sendAccused(target, core.pingTo(target.name, core.nextSeqNo()));
   }
 
   #sendAccused(target: Member, ping: Ping): void {
@@ -205,7 +203,7 @@ export class Prober {
         port: target.node.port,
         node: target.name,
         nack,
-        ...this.#source(),
+        ...core.source(),
       });
     }
     round.phase = {
@@ -355,7 +353,7 @@ export class Prober {
       formatIp(request.target),
       core.portOf(request.port),
     );
-    core.sendWithBroadcasts(target, this.#makePing(request.node, seqNo));
+    core.sendWithBroadcasts(target, core.pingTo(request.node, seqNo));
   }
 
   /**
@@ -377,20 +375,6 @@ export class Prober {
       kind: "nack",
       seqNo: relay.askerSeqNo,
     });
-  }
-
-  #makePing(node: string, seqNo: number): Ping {
-    return { kind: "ping", seqNo, node, ...this.#source() };
-  }
-
-  /** Where answers should go: our announced address. */
-  #source(): Pick<Ping, "sourceAddr" | "sourcePort" | "sourceNode"> {
-    const { advertiseAddr, advertisePort, name } = this.#core.config;
-    return {
-      sourceAddr: advertiseAddr,
-      sourcePort: advertisePort,
-      sourceNode: name,
-    };
   }
 }
 

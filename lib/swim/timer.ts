@@ -18,6 +18,8 @@ export type Timer =
   | { readonly kind: "stream"; readonly streamId: StreamId }
   /** The first exchange of a join has had its time to go ahead. */
   | { readonly kind: "joinLead"; readonly join: Join }
+  /** No ack for a message that needs one: send it again. */
+  | { readonly kind: "receipt" }
   /** A leave or update was not gossiped in time. */
   | { readonly kind: "broadcast"; readonly operation: number }
   /** The end of a second in which log lines about bad input were counted. */

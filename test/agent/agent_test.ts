@@ -240,6 +240,80 @@ Deno.test("Agent.serveRpc() says why it cannot, and the agent can be stopped", a
   });
 });
 
+Deno.test("Agent.changeTags() loses neither of two changes made at once, and keeps a file", async () => {
+  const folder = await Deno.makeTempDir();
+  const tagsFile = `${folder}/tags.json`;
+  try {
+    await using a = await TestAgent.start("a", { tagsFile });
+    const [one, two] = [await a.connect(), await a.connect()];
+    const nothing = { set: new Map<string, string>(), delete: [] };
+    await Promise.all([
+      one.changeTags({ ...nothing, set: new Map([["role", "web"]]) }),
+      two.changeTags({ ...nothing, set: new Map([["dc", "east"]]) }),
+    ]);
+    const written = '{\n  "dc": "east",\n  "role": "web"\n}';
+    assert.equal(await Deno.readTextFile(tagsFile), written);
+    const { tags } = a.agent.members()[0]!;
+    assert.deepEqual([...tags].sort(), [["dc", "east"], ["role", "web"]]);
+    const text = "Encoded length of tags exceeds limit of 512 bytes";
+    await assert.rejects(
+      one.changeTags({ ...nothing, set: new Map([["k", "x".repeat(512)]]) }),
+      { message: text },
+    );
+    await a.logged(`[WARN] agent: failed to change tags: ${text}`);
+    assert.equal(await Deno.readTextFile(tagsFile), written);
+    await Deno.remove(folder, { recursive: true });
+    await assert.rejects(one.changeTags({ ...nothing, delete: ["dc"] }), {
+      message:
+        `Failed to write tags file: open ${tagsFile}: no such file or directory`,
+    });
+    assert.equal(a.agent.members()[0]?.tags.get("dc"), "east");
+    for (const client of [one, two]) client.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
+});
+
+Deno.test("Agent.setTags() empties a tags file, which no settings may fill", async () => {
+  const folder = await Deno.makeTempDir();
+  const tagsFile = `${folder}/tags.json`;
+  try {
+    await Deno.writeTextFile(tagsFile, '{"role":"web"}');
+    await using a = await TestAgent.start("a", { tagsFile });
+    await a.logged(`[INFO] agent: Restored 1 tag(s) from ${tagsFile}`);
+    const shown = () => [...a.agent.members()[0]?.tags ?? []];
+    await assert.rejects(a.agent.setTags(new Map([["dc", "east"]])), {
+      message: "Tags config not allowed while using tag files",
+    });
+    assert.deepEqual(shown(), [["role", "web"]]);
+    assert.equal(await Deno.readTextFile(tagsFile), '{"role":"web"}');
+    await a.agent.setTags(new Map());
+    assert.deepEqual(shown(), []);
+    assert.equal(await Deno.readTextFile(tagsFile), "{}");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("Agent of protocol 2 changes its role, and forgets no other tag", async () => {
+  await using a = await TestAgent.start("a", {
+    protocol: 2,
+    tags: new Map([["role", "web"], ["dc", "east"]]),
+  });
+  await using b = await TestAgent.start("b");
+  await b.agent.join([a.gossipAddress], false);
+  const change = (set: Record<string, string>, deleted: string[] = []) =>
+    a.agent.changeTags({ set: new Map(Object.entries(set)), delete: deleted });
+  await change({ role: "db" });
+  const seen = () => b.agent.members().find(({ name }) => name === "a")?.tags;
+  await until("b sees the new role", () => seen()?.get("role") === "db");
+  assert.deepEqual(seen(), new Map([["role", "db"]]));
+  // What is not announced does not count towards the limit.
+  await change({ extra: "x".repeat(600) });
+  await change({}, ["role"]);
+  await until("b sees no role", () => seen()?.get("role") === "");
+});
+
 Deno.test("Agent.query() asks, logs it, and keeps internal names to itself", async () => {
   await using a = await TestAgent.start("a");
   const query = (name: string, payload = "") => ({

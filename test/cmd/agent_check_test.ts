@@ -200,6 +200,13 @@ Deno.test("-check looks into the files that the agent keeps", async () => {
     [{ a: "1" }, ["-tags-file=DIR/f"], undefined],
     [{}, ["-tags-file=DIR/none"], undefined],
     [
+      { a: 1 },
+      [
+        "-tags-file=DIR/f",
+      ],
+      "Failed to decode tags file: json: cannot unmarshal number into Go value of type string",
+    ],
+    [
       {},
       ["-tags-file=DIR/f", "-tag", "a=b"],
       "Tags config not allowed while using tag files",
@@ -211,9 +218,13 @@ Deno.test("-check looks into the files that the agent keeps", async () => {
       ],
       "Failed to decode tags file: invalid character 'o' in literal null (expecting 'u')",
     ],
-    [[], [
-      "-tags-file=DIR/f",
-    ], "Failed to decode tags file: the file must be an object of texts"],
+    [
+      [],
+      [
+        "-tags-file=DIR/f",
+      ],
+      "Failed to decode tags file: json: cannot unmarshal array into Go value of type map[string]string",
+    ],
     [[KEY], ["-keyring-file=DIR/f"], undefined],
     [
       [KEY],
@@ -246,6 +257,13 @@ Deno.test("-check looks into the files that the agent keeps", async () => {
     );
     assert.equal(outcome.code, problem === undefined ? 0 : 1);
   }
+  const long = await check(["-tags-file=DIR/f"], {
+    f: { a: "x".repeat(510) },
+  });
+  assert.deepEqual(messages(long).slice(0, -1), [
+    "Failed to start the Serf agent: Error creating Serf: " +
+    "Encoded length of tags exceeds limit of 512 bytes",
+  ]);
   const snapshots = [
     ["DIR/no/s", "no such file or directory"],
     ["DIR", "is a directory"],

@@ -29,6 +29,21 @@ const { cases: RECORDINGS } = JSON.parse(
 const RAN_ON = -9;
 const LOG_BEGINS = "==> Log data will now stream in as it occurs:\n\n";
 
+/** Contents of the files that recordings name; those that are not read are absent. */
+const FILES: Readonly<Record<string, string>> = {
+  "tags.json": '{\n  "n": "1",\n  "role": "web"\n}',
+  "tarr.json": '["a"]',
+  "tbad.json": "no json",
+};
+const folder = Deno.makeTempDirSync();
+for (const [name, contents] of Object.entries(FILES)) {
+  Deno.writeTextFileSync(`${folder}/${name}`, contents);
+}
+globalThis.addEventListener(
+  "unload",
+  () => Deno.removeSync(folder, { recursive: true }),
+);
+
 /** Replaces each recorded loopback address by one that is free here. */
 function relocate(recording: Recording): {
   args: string[];
@@ -45,9 +60,10 @@ function relocate(recording: Recording): {
     return free;
   };
   const args = recording.args.map((arg) =>
-    arg.replace(/127\.0\.0\.\d+:(\d+)/g, take)
+    arg.replace(/127\.0\.0\.\d+:(\d+)/g, take).replace("/tmp/x", folder)
   );
   const stdout = recording.stdout
+    .replaceAll("/tmp/x", folder)
     .replace(/127\.0\.0\.\d+:(\d+)/g, take)
     .replace(/"(127\.0\.0\.\d+)" port (\d+)/g, (_, host, port) => {
       const [ip, free] = take(`${host}:${port}`, port).split(":");

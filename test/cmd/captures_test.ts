@@ -88,6 +88,11 @@ const REQUESTS: Readonly<Record<string, string>> = {
   "keys-remove": `changeKeys remove ${OLD_KEY}`,
   "keys-use": `changeKeys use ${NEW_KEY}`,
   "leave": "leave",
+  "tags-clean": "changeTags  delete=kv,empty,color",
+  "tags-delete": "changeTags color=red delete=size,nosuch",
+  "tags-set": "changeTags color=blue,size=10 delete=",
+  "tags-set-and-delete-same": "changeTags color=green delete=color",
+  "tags-value-with-eq": "changeTags kv=a=b,empty= delete=",
 };
 
 for (const call of records) {
@@ -108,7 +113,7 @@ for (const call of records) {
 }
 
 Deno.test("all captured calls are played, here or apart", () => {
-  assert.equal(records.length, 220);
+  assert.equal(records.length, 236);
   for (const name of APART) {
     assert.ok(records.some((call) => call.name === name), name);
   }
@@ -181,8 +186,9 @@ function withoutTimes(text: string): string {
 /** Gives the fake agent what the captured one had. */
 function prepare(target: FakeTarget, call: CapturedCall): void {
   const command = call.argv.find((arg) => /^[a-z]/.test(arg) && arg !== "serf");
-  const failure = /^Error (?:sending event|joining the cluster): ([^]*)\n$/
-    .exec(call.stdout)?.[1];
+  const failure =
+    /^Error (?:sending event|joining the cluster|setting tags): ([^]*)\n$/
+      .exec(call.stdout)?.[1];
   if (command === "join" && failure !== undefined) {
     target.onJoin = () => Promise.reject(new Error(failure));
   } else if (command === "join") {
@@ -190,6 +196,8 @@ function prepare(target: FakeTarget, call: CapturedCall): void {
     target.onJoin = () => Promise.resolve(contacted);
   } else if (command === "event") {
     target.eventError = failure;
+  } else if (command === "tags") {
+    target.tagsError = failure;
   } else if (command === "info") {
     target.statistics = statisticsIn(call.stdout);
   } else if (command === "keys") {

@@ -60,6 +60,14 @@ Deno.test("every flag of every command is completed", async () => {
     "rpc-addr",
     "rpc-auth",
   ]);
+  const tags = commands.find(({ name }) => name === "tags");
+  assert.deepEqual(tags?.flags.map(({ name }) => name), [
+    "delete",
+    "format",
+    "set",
+    "rpc-addr",
+    "rpc-auth",
+  ]);
   for (const shell of ["bash", "zsh", "fish"]) {
     const script = await scriptFor(shell);
     for (const { name, flags } of commands) {

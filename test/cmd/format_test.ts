@@ -43,6 +43,10 @@ Deno.test("commands without a result of their own say as JSON what they did", as
       prune: true,
     }],
     [["leave", "-format=json"], { left: true }],
+    [["tags", "-format=json", "-set", "a=1", "-delete", "b"], {
+      set: { a: "1" },
+      deleted: ["b"],
+    }],
     [["version", "-format=json"], {
       version: VERSION,
       protocol: { max: 5, min: 2 },
@@ -106,6 +110,7 @@ Deno.test("a failure is a document too", async () => {
       ["query", "-format=json", "-tag", "x", "load"],
       "Error: Invalid tag: 'x'",
     ],
+    [["tags", "-format=json", "-set", "x"], "Error: Invalid tag: 'x'"],
     [
       ["rtt", "-format=json", "nobody", "n2"],
       'Could not find a coordinate for node "nobody"',
@@ -133,6 +138,7 @@ Deno.test("a form that there is not is refused before anything is done", async (
       ["join", "10.0.0.1"],
       ["event", "deploy"],
       ["force-leave", "n3"],
+      ["tags", "-set", "a=1"],
     ]
   ) {
     const [name = "", ...rest] = args;

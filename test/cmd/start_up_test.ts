@@ -48,6 +48,7 @@ const CALLS = [
   "query",
   "reachability",
   "rtt",
+  "tags",
 ];
 
 Deno.test("a command loads no engine, no package and no Node module", () => {

@@ -367,6 +367,45 @@ testCluster(
 );
 
 testCluster(
+  "a leave that nobody can hear of ends with an error",
+  async (cluster, step) => {
+    await requireHashicorp();
+    // The original leaves without asking whether anybody is there.
+    const unheard = "timeout while waiting for graceful leave";
+    await step("SIGINT: says so, exits with 1", async () => {
+      const { agent, peer } = await startPair(cluster, "ours");
+      await peer.process.kill();
+      agent.signal("SIGINT");
+      const { code } = await cluster.exitOf(agent);
+      assert.equal(code, 1);
+      assert.ok(agent.output.includes(`\n==> Error: ${unheard}\n`));
+    });
+    await step("serf leave: says so, and the agent ends", async () => {
+      for (const cli of KINDS) {
+        const { agent, peer } = await startPair(cluster, "ours");
+        await peer.process.kill();
+        const { code, stdout } = await agent.command(cli, "leave");
+        assert.equal(stdout, `Error leaving: ${unheard}\n`);
+        assert.equal(code, 1);
+        assert.equal((await cluster.exitOf(agent)).code, 0);
+      }
+    });
+    await step("a frozen peer that comes to is in time", async () => {
+      const { agent, peer } = await startPair(cluster, "ours");
+      peer.signal("SIGSTOP");
+      const left = agent.command("ours", "leave");
+      await cluster.eventually(
+        "the leave has begun",
+        () => agent.output.includes("requesting graceful leave"),
+      );
+      peer.signal("SIGCONT");
+      assert.equal((await left).stdout, "Graceful leave complete\n");
+      await peerSees(cluster, peer, /^left$/);
+    });
+  },
+);
+
+testCluster(
   "serf leave on a wide network: takes its time, exits with 0",
   async (cluster) => {
     const outcome = await withBoth(async (kind) => {

@@ -122,6 +122,29 @@ testCluster("SIGHUP reloads, again and again", async (cluster) => {
   );
 });
 
+testCluster("a reload empties a tags file", async (cluster) => {
+  const contents = await withBoth(async (kind) => {
+    const path = cluster.writeFile(`tags-${kind}.json`, '{"a":"1"}');
+    const node = await Reloadable.start(cluster, kind, { tags_file: path });
+    const hasTags = (text: string) =>
+      cluster.eventually(
+        `${kind} has the tags ${text}`,
+        async () => {
+          const tags = JSON.stringify(await node.tags());
+          return tags === text || tags;
+        },
+      );
+    await hasTags('{"a":"1"}');
+    await node.agent.succeed("hashicorp", "tags", ["-set", "b=2"]);
+    await hasTags('{"a":"1","b":"2"}');
+    const written = await Deno.readTextFile(path);
+    await node.reload({ tags_file: path }, "Reloading");
+    await hasTags("{}");
+    return [written, await Deno.readTextFile(path)];
+  });
+  assert.deepEqual(contents, ['{\n  "a": "1",\n  "b": "2"\n}', "{}"]);
+});
+
 testCluster("a reload changes the log level", async (cluster) => {
   await withBoth(async (kind) => {
     const node = await Reloadable.start(cluster, kind, { log_level: "err" });

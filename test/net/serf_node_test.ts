@@ -144,6 +144,23 @@ Deno.test("SerfNode.leave() makes the others see it left, and may be repeated", 
   await assert.rejects(b.setTags({}), { name: "StateError" });
 });
 
+Deno.test("SerfNode.leave() tells when nobody heard of it", async () => {
+  await using nodes = new Nodes();
+  const lines: string[] = [];
+  const [a, b] = [
+    await nodes.start("a"),
+    await nodes.start("b", { onLog: (_, text) => lines.push(text) }),
+  ];
+  await b.join(a.address);
+  await sees(b, "a alive", "b alive");
+  await a.shutdown();
+  await assert.rejects(b.leave(), {
+    message: "timeout while waiting for graceful leave",
+  });
+  assert.equal(b.state, "left");
+  assert.ok(lines.includes("serf: No member has acknowledged our leave"));
+});
+
 Deno.test("SerfNode.shutdown() frees the sockets, settles `closed`, and may be repeated", async () => {
   await using nodes = new Nodes();
   const node = await nodes.start("a");
@@ -300,6 +317,17 @@ Deno.test("SerfNode.setTags() replaces all tags, updateTags() some of them", asy
   ]);
   await a.setTags(new Map([["only", "this"]]));
   await until("the map", () => tagsOfA() === "only=this");
+});
+
+Deno.test("SerfNode of protocol 2 shows the role alone, and forgets no other tag", async () => {
+  await using nodes = new Nodes();
+  const node = await nodes.start("a", {
+    settings: { protocolVersion: 2 },
+    tags: { role: "web", zone: "eu" },
+  });
+  await node.updateTags({ role: "db" });
+  assert.deepEqual(node.tags, new Map([["role", "db"], ["zone", "eu"]]));
+  assert.deepEqual(node.self.tags, new Map([["role", "db"]]));
 });
 
 Deno.test("SerfNode.setTags() refuses tags that are too long, and keeps the old ones", async () => {

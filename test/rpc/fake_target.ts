@@ -4,7 +4,11 @@ import { parseIp } from "../../lib/kit/address.ts";
 import type { LogLevel } from "../../lib/kit/log.ts";
 import type { RpcTarget } from "../../lib/net/rpc_server.ts";
 import type { QueryListener } from "../../lib/net/driver.ts";
-import type { RpcKeyRequest, RpcQuery } from "../../lib/rpc/protocol.ts";
+import type {
+  RpcKeyRequest,
+  RpcQuery,
+  TagChanges,
+} from "../../lib/rpc/protocol.ts";
 import type { KeyReport, QueryEvent, SerfEvent } from "../../lib/serf/event.ts";
 import { NO_KEY_REPORT } from "../../lib/serf/key_manager.ts";
 import type { Member, MemberStatus } from "../../lib/serf/member.ts";
@@ -65,6 +69,8 @@ export class FakeTarget implements RpcTarget {
   onLeave: () => Promise<void> = () => Promise.resolve();
   /** What `userEvent` fails with. */
   eventError: string | undefined;
+  /** What `changeTags` fails with. */
+  tagsError: string | undefined;
   /** What `query` does beside taking a note. */
   onQuery: (query: RpcQuery, listener: QueryListener) => void = (
     _,
@@ -123,6 +129,14 @@ export class FakeTarget implements RpcTarget {
     const text = new TextDecoder().decode(payload);
     this.calls.push(`userEvent ${name} ${text} coalesce=${coalesce}`);
     if (this.eventError !== undefined) throw new Error(this.eventError);
+  }
+
+  changeTags(changes: TagChanges): Promise<void> {
+    const set = [...changes.set].map(([key, value]) => `${key}=${value}`);
+    this.calls.push(`changeTags ${set.join()} delete=${changes.delete.join()}`);
+    return this.tagsError === undefined
+      ? Promise.resolve()
+      : Promise.reject(new Error(this.tagsError));
   }
 
   query(query: RpcQuery, listener: QueryListener): () => void {

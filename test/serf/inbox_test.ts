@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { Inbox } from "../../lib/serf/inbox.ts";
 import type { SwimEngine } from "../../lib/swim/engine.ts";
 import {
+  decodeSerfMessage,
   encodeSerfMessage,
   type SerfMessage,
 } from "../../lib/wire/serf_messages.ts";
@@ -42,7 +43,9 @@ class Bench extends Parts {
   }
 
   queued(): Uint8Array[] {
-    return this.queues.take(2, 10_000, 1).map(bodyOf);
+    const { queues } = this;
+    return [...queues.takeUrgent(2, 10_000, 1), ...queues.take(2, 10_000, 1)]
+      .map(bodyOf);
   }
 }
 
@@ -72,6 +75,17 @@ Deno.test("Inbox passes on a copy of a new message, and a known one not at all",
     assert.equal(bench.queued().length, 1, "it is still the first one");
     assert.equal(bench.queues.depth("Intent") + bench.queues.depth("Event"), 1);
   }
+});
+
+Deno.test("Inbox passes a leave on ahead of all else", () => {
+  const bench = new Bench();
+  const leave = { ...LEAVE, ltime: 6n } as SerfMessage;
+  for (const message of [EVENT, JOIN, leave]) bench.handle(message);
+  const urgent = bench.queues.takeUrgent(2, 1_000, 1);
+  assert.deepEqual(
+    urgent.map((bytes) => decodeSerfMessage(bodyOf(bytes))),
+    [leave],
+  );
 });
 
 Deno.test("Inbox passes on the bytes received, not an encoding of its own", () => {

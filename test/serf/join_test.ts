@@ -131,6 +131,7 @@ Deno.test("Joins that end while we leave do not call the leave untrue", () => {
   const join = cluster.join(b, a);
   const leave = cluster.call(b, (engine, nowMs) => engine.leave(nowMs));
   assert.equal(cluster.finish(b, join).contacted, 1);
+  assert.deepEqual(b.statuses(), ["a: alive", "b: leaving"]);
   cluster.finish(b, leave);
   assert.deepEqual(a.statuses(), ["a: alive", "b: left"]);
 });

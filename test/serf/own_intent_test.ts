@@ -9,7 +9,8 @@ function start(): Parts {
 }
 
 function queuedIntents(parts: Parts): unknown[] {
-  return parts.queues.take(2, 1_000, 1)
+  const { queues } = parts;
+  return [...queues.takeUrgent(2, 1_000, 1), ...queues.take(2, 1_000, 1)]
     .map((bytes) => decodeSerfMessage(bodyOf(bytes)));
 }
 
@@ -28,7 +29,7 @@ Deno.test("OwnIntents.announceLeave() tells nobody when nobody is there", () => 
   const parts = start();
   parts.roster.joined(nodeOf("b"), 0);
   parts.roster.gone("b", 0);
-  assert.equal(parts.intents.announceLeave("b", false, 1, 0), false);
+  assert.equal(parts.intents.announceLeave("b", false, 1, 0), undefined);
   assert.equal(parts.roster.member("b")?.status, "left");
   assert.deepEqual(queuedIntents(parts), []);
 });
@@ -36,18 +37,19 @@ Deno.test("OwnIntents.announceLeave() tells nobody when nobody is there", () => 
 Deno.test("OwnIntents.announceLeave() handles the intent here and gossips it", () => {
   const parts = start();
   for (const name of ["b", "c"]) parts.roster.joined(nodeOf(name), 0);
-  assert.equal(parts.intents.announceLeave("b", true, 1, 0), true);
+  const message = parts.intents.announceLeave("b", true, 1, 0);
   assert.equal(parts.roster.member("b")?.status, "leaving");
-  assert.deepEqual(queuedIntents(parts), [
-    { kind: "leave", ltime: 1n, node: "b", prune: true },
-  ]);
+  const intent = { kind: "leave", ltime: 1n, node: "b", prune: true };
+  assert.deepEqual(queuedIntents(parts), [intent]);
+  assert.ok(message !== undefined);
+  assert.deepEqual(decodeSerfMessage(bodyOf(message)), intent);
   assert.equal(parts.core.clock.time, 2n);
 });
 
 Deno.test("OwnIntents.announceLeave() of ourselves while alive is refuted too", () => {
   const parts = start();
   parts.roster.joined(nodeOf("b"), 0);
-  assert.equal(parts.intents.announceLeave(SELF, false, 1, 0), true);
+  assert.ok(parts.intents.announceLeave(SELF, false, 1, 0) !== undefined);
   assert.equal(parts.roster.member(SELF)?.status, "alive");
   const kinds = queuedIntents(parts).map((intent) =>
     (intent as { kind: string }).kind

@@ -198,6 +198,20 @@ Deno.test("Roster: an intent near 2^64 wraps the clock and then stands", () => {
   assert.equal(roster.member("b")?.status, "leaving");
 });
 
+Deno.test("Roster.gone() believes a member that has said itself that it goes", () => {
+  const parts = start();
+  const { roster } = parts;
+  roster.joined(nodeOf("b", 2), 0);
+  parts.takeEvents();
+  roster.gone("b", 1, true);
+  assert.deepEqual(parts.takeEvents(), ["member-leave: b(left)"]);
+  assert.deepEqual(roster.leftNames(), ["b"]);
+  assert.equal(parts.core.counters.memberFailed, 0);
+  // The intent, overtaken, is still passed on, and causes no second event.
+  assert.equal(roster.leaveIntent(leave("b", 5n), 2), "new");
+  assert.deepEqual(parts.takeEvents(), []);
+});
+
 Deno.test("Roster.gone() calls a member failed unless it was leaving", () => {
   const parts = start();
   const { roster } = parts;

@@ -78,6 +78,31 @@ Deno.test("OwnTags of protocol 2 are the role alone", () => {
   assert.deepEqual(a.engine.localMember().tags, new Map([["role", "web"]]));
 });
 
+Deno.test("OwnTags of protocol 2 knows all of them, and announces the role of the new ones", () => {
+  const cluster = new Cluster();
+  const a = cluster.start("a", { protocolVersion: 2 });
+  setTags(cluster, a, { role: "db", dc: "west" });
+  assert.deepEqual(a.engine.localMember().tags, new Map([["role", "db"]]));
+  assert.deepEqual(
+    a.engine.tags,
+    new Map([["role", "db"], ["dc", "west"]]),
+  );
+});
+
+Deno.test("SerfEngine.checkTags() refuses what setTags() would, and changes nothing", () => {
+  const cluster = new Cluster();
+  const a = cluster.start("a", { tags: new Map([["role", "web"]]) });
+  a.events.length = 0;
+  a.engine.checkTags(new Map([["role", "db"]]));
+  assert.throws(
+    () => a.engine.checkTags(new Map([["k", "x".repeat(506)]])),
+    TOO_LONG,
+  );
+  assert.deepEqual(a.engine.tags, new Map([["role", "web"]]));
+  cluster.call(a, (engine, nowMs) => engine.leave(nowMs));
+  assert.throws(() => a.engine.checkTags(new Map()), { name: "StateError" });
+});
+
 Deno.test("OwnTags.set() is refused once we leave", () => {
   const cluster = new Cluster();
   const a = cluster.start("a");

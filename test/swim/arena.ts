@@ -34,6 +34,7 @@ export class Node implements SwimHost {
   state = new Uint8Array(0);
   refusal: string | undefined = undefined;
   broadcasts: Uint8Array[] = [];
+  urgent: Uint8Array[] = [];
   /** Our stream id to the other end's. */
   readonly streams = new Map<
     StreamId,
@@ -71,7 +72,10 @@ export class Node implements SwimHost {
     return this.meta;
   }
   hasBroadcasts(): boolean {
-    return this.broadcasts.length > 0;
+    return this.broadcasts.length > 0 || this.urgent.length > 0;
+  }
+  takeUrgent(): Uint8Array[] {
+    return this.urgent.splice(0);
   }
   takeBroadcasts(): Uint8Array[] {
     return this.broadcasts.splice(0);
