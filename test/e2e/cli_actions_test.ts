@@ -33,6 +33,7 @@ testCluster(
     await startNewcomers(cluster, both);
     await step("event", () => events(both));
     await step("event: what cannot be sent", () => refusedEvents(both));
+    await step("tags", () => tags(both));
     await step("join: what cannot be joined", () => refusedJoins(both));
     await step("join", () => joins(both));
     await step("force-leave", () => forceLeaves(cluster, both));
@@ -110,6 +111,56 @@ async function refusedEvents(both: Comparison): Promise<void> {
     stdout:
       "Too many command line arguments. Only a name and payload must be specified.\n\n" +
       "Usage: serf event ...\n",
+    normalise: withoutHelp,
+  });
+}
+
+async function tags(both: Comparison): Promise<void> {
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [
+      ["-set", "color=blue", "-set", "size=10"],
+      "color=blue,dc=east,role=lb,size=10",
+    ],
+    [
+      ["-delete", "size", "-delete", "nosuch", "-set", "color=red"],
+      "color=red,dc=east,role=lb",
+    ],
+    [
+      ["-set", "color=green", "-delete", "color"],
+      "color=green,dc=east,role=lb",
+    ],
+    [
+      ["-set", "kv=a=b", "-set", "empty="],
+      "color=green,dc=east,empty=,kv=a=b,role=lb",
+    ],
+    [
+      ["-delete", "kv", "-delete", "empty", "-delete", "color"],
+      "dc=east,role=lb",
+    ],
+  ];
+  for (const [args, expected] of cases) {
+    await both.same("n1", "tags", args, {
+      code: 0,
+      stdout: "Successfully updated agent tags\n",
+    });
+    await both.same("n1", "members", ["-name=n1"], {
+      code: 0,
+      stdout: `n1  GOSSIP-OF-n1  alive  ${expected}`,
+      normalise: (text) => sortedRows(text).trim(),
+    });
+  }
+  await both.same("n1", "tags", ["-set", "abc"], {
+    code: 1,
+    stdout: "Error: Invalid tag: 'abc'\n",
+  });
+  await both.same("n1", "tags", ["-set", `k=${"x".repeat(600)}`], {
+    code: 1,
+    stdout:
+      "Error setting tags: Encoded length of tags exceeds limit of 512 bytes\n",
+  });
+  await both.same("n1", "tags", [], {
+    code: 1,
+    stdout: "Usage: serf tags ...\n",
     normalise: withoutHelp,
   });
 }

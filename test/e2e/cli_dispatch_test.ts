@@ -21,6 +21,7 @@ const COMMANDS = [
   "query",
   "reachability",
   "rtt",
+  "tags",
 ];
 
 const OVERVIEW = "Usage: serf [--version] ...\n";

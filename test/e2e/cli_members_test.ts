@@ -33,6 +33,7 @@ const REFUSALS: readonly (readonly [string, readonly string[], string])[] = [
   ["query", ["load"], "Error sending query"],
   ["reachability", [], "Error getting members"],
   ["rtt", ["n1", "n3"], "Error getting coordinates"],
+  ["tags", ["-set", "a=b"], "Error setting tags"],
 ];
 
 testCluster(
