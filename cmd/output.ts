@@ -1,12 +1,12 @@
 /**
- * How results are laid out: columns of text, or JSON as `kit/go_json.ts` writes it.
+ * How results are laid out: columns of text, or JSON as `kit/json_writer.ts` writes it.
  *
  * Everything here is a pure function of values, so that tests can compare text.
  * Sources: cli reference 1.7 and 1.8; ryanuber/columnize; Go, package
  * encoding/json with MarshalIndent.
  */
 
-import { type JsonValue, renderJson } from "../lib/kit/go_json.ts";
+import { type JsonValue, renderJson } from "../lib/kit/json_writer.ts";
 import type { Terminal } from "./terminal.ts";
 
 export {
@@ -14,7 +14,7 @@ export {
   type JsonValue,
   renderJson,
   sortedEntries,
-} from "../lib/kit/go_json.ts";
+} from "../lib/kit/json_writer.ts";
 
 /** A result in both of its forms. */
 export interface Rendering {

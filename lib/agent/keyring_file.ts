@@ -12,9 +12,10 @@
 
 import { decodeBase64 } from "../kit/base64.ts";
 import { utf8Bytes, utf8Text } from "../kit/bytes.ts";
-import { jsonTypeName, parseJson, renderJson } from "../kit/go_json.ts";
+import { type JsonRead, jsonTypeName, readJson } from "../kit/json_reader.ts";
+import { renderJson } from "../kit/json_writer.ts";
 import { replaceFile } from "../net/atomic_file.ts";
-import { systemErrorText } from "../net/system_error.ts";
+import { fileErrorText } from "../net/system_error.ts";
 
 /** A keyring file that is of no use. The message is what the agent prints. */
 export class KeyringFileError extends Error {
@@ -35,7 +36,7 @@ export async function readKeyringFile(path: string): Promise<Uint8Array[]> {
   try {
     ({ size } = await Deno.stat(path));
   } catch (cause) {
-    throw new KeyringFileError(reasonOf("stat", path, cause), { cause });
+    throw new KeyringFileError(fileErrorText("stat", path, cause), { cause });
   }
   if (size > FILE_BYTES_MAX) {
     throw new KeyringFileError(
@@ -61,7 +62,7 @@ export async function writeKeyringFile(
   try {
     await replaceFile(path, encodeKeyringFile(keys), { mode: MODE });
   } catch (cause) {
-    throw new KeyringFileError(reasonOf("open", path, cause), { cause });
+    throw new KeyringFileError(fileErrorText("open", path, cause), { cause });
   }
 }
 
@@ -91,22 +92,22 @@ export function decodeKeyringFile(contents: Uint8Array): Uint8Array[] {
 
 /** Like Go, takes nil for an empty list, and inside of one for an empty text. */
 function textsIn(contents: Uint8Array): string[] {
-  let root: unknown;
+  let root: JsonRead;
   try {
-    root = parseJson(utf8Text(contents));
+    root = readJson(utf8Text(contents));
   } catch (cause) {
     throw wrapped("Failed to decode keyring file", cause);
   }
   if (root === null) return [];
   if (!Array.isArray(root)) throw wrongType(root, "[]string");
-  return root.map((item: unknown) => {
+  return root.map((item: JsonRead) => {
     if (item === null) return "";
     if (typeof item !== "string") throw wrongType(item, "string");
     return item;
   });
 }
 
-function wrongType(value: unknown, type: string): KeyringFileError {
+function wrongType(value: JsonRead, type: string): KeyringFileError {
   const what = jsonTypeName(value);
   return new KeyringFileError(
     `Failed to decode keyring file: json: cannot unmarshal ${what} into Go value of type ${type}`,
@@ -125,15 +126,8 @@ async function contentsOf(path: string): Promise<Uint8Array> {
   } catch (cause) {
     const action = cause instanceof Deno.errors.IsADirectory ? "read" : "open";
     throw new KeyringFileError(
-      `Failed to read keyring file: ${reasonOf(action, path, cause)}`,
+      `Failed to read keyring file: ${fileErrorText(action, path, cause)}`,
       { cause },
     );
   }
-}
-
-/** What the system said, without the name of our call, as Go has it. */
-function reasonOf(action: string, path: string, error: unknown): string {
-  const { message } = error as Error;
-  const system = /^.*? \(os error \d+\)/s.exec(message)?.[0];
-  return `${action} ${path}: ${systemErrorText(new Error(system ?? message))}`;
 }

@@ -10,7 +10,13 @@
  */
 
 import { utf8Bytes, utf8Text } from "../kit/bytes.ts";
-import { jsonTypeName, parseJson, renderJson } from "../kit/go_json.ts";
+import {
+  isMap,
+  type JsonRead,
+  jsonTypeName,
+  readJson,
+} from "../kit/json_reader.ts";
+import { renderJson } from "../kit/json_writer.ts";
 import { replaceFile } from "../net/atomic_file.ts";
 import { fileErrorText } from "../net/system_error.ts";
 
@@ -95,13 +101,11 @@ export async function writeTagsFile(
  * @throws {SyntaxError | TypeError} in Go's words
  */
 export function decodeTagsFile(text: string): Map<string, string> {
-  const root = parseJson(text);
+  const root = readJson(text);
   const tags = new Map<string, string>();
   if (root === null) return tags;
-  if (typeof root !== "object" || Array.isArray(root)) {
-    throw wrongType(root, "map[string]string");
-  }
-  for (const [name, value] of Object.entries(root)) {
+  if (!isMap(root)) throw wrongType(root, "map[string]string");
+  for (const [name, value] of root) {
     if (typeof value !== "string" && value !== null) {
       throw wrongType(value, "string");
     }
@@ -110,7 +114,7 @@ export function decodeTagsFile(text: string): Map<string, string> {
   return tags;
 }
 
-function wrongType(value: unknown, type: string): TypeError {
+function wrongType(value: JsonRead, type: string): TypeError {
   return new TypeError(
     `json: cannot unmarshal ${
       jsonTypeName(value)

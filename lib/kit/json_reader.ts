@@ -1,12 +1,12 @@
 /**
- * The first JSON value of a text, read as Go reads it.
+ * JSON, read as Go reads it.
  *
- * Configuration files are read this way: what follows the first value does not
- * count, complaints are worded as users of Serf know them, and we add where in
- * the text the trouble is. The platform's `JSON.parse` can do neither, and it
- * would make a key `__proto__` disappear; objects are maps here.
+ * Complaints are worded as users of Serf know them, and we add where in the text
+ * the trouble is. The platform's `JSON.parse` can do neither, and it would make a
+ * key `__proto__` disappear; objects are maps here. Of configuration files only
+ * the first value counts; keyring and tags files are one value as a whole.
  *
- * Source: Go, package encoding/json (`scanner.go`, `Decoder.Decode`).
+ * Source: Go, package encoding/json (`scanner.go`, `Decoder.Decode`, `Unmarshal`).
  */
 
 import { utf8Bytes } from "./bytes.ts";
@@ -53,6 +53,22 @@ export function readFirstJson(text: string): JsonDocument {
   return new Reader(text).document();
 }
 
+/**
+ * Reads a text that is one value.
+ *
+ * @throws {JsonSyntaxError} `unexpected end of JSON input` when there is none or
+ * it is torn off, otherwise as above
+ */
+export function readJson(text: string): JsonRead {
+  return new Reader(text).whole();
+}
+
+/** What Go calls the type of a value in a text. */
+export function jsonTypeName(value: JsonRead): string {
+  if (Array.isArray(value)) return "array";
+  return typeof value === "boolean" ? "bool" : typeof value;
+}
+
 /** What Go prints for a value that it holds: `[a 1 <nil>]`, `map[a:1 b:x]`. */
 export function goValueText(value: JsonRead): string {
   if (value === null) return "<nil>";
@@ -95,6 +111,7 @@ class Reader {
   #line = 1;
   #lineStart = 0;
   #depth = 0;
+  #endText = "unexpected EOF";
 
   constructor(text: string) {
     this.#text = text;
@@ -104,6 +121,14 @@ class Reader {
     this.#skipSpace();
     if (this.#char === "") this.#complain("EOF");
     return { value: this.#value(), keyLines: this.#keyLines };
+  }
+
+  whole(): JsonRead {
+    this.#endText = "unexpected end of JSON input";
+    const value = this.#value();
+    this.#skipSpace();
+    if (this.#char !== "") this.#fail("after top-level value");
+    return value;
   }
 
   #value(): JsonRead {
@@ -247,7 +272,7 @@ class Reader {
   }
 
   #fail(context: string): never {
-    if (this.#char === "") this.#complain("unexpected EOF");
+    if (this.#char === "") this.#complain(this.#endText);
     this.#complain(`invalid character ${quoteByte(this.#char)} ${context}`);
   }
 

@@ -4,7 +4,9 @@ import {
   goValueText,
   type JsonRead,
   JsonSyntaxError,
+  jsonTypeName,
   readFirstJson,
+  readJson,
 } from "../../lib/kit/json_reader.ts";
 
 /** Text, what Go 1.22 says about it, and where. */
@@ -168,4 +170,62 @@ Deno.test("goValueText() prints as Go's %v", () => {
     [new Map<string, JsonRead>([["b", 1], ["a", "x"]]), "map[a:x b:1]"],
   ];
   for (const [value, text] of texts) assert.equal(goValueText(value), text);
+});
+
+/** What Go's json.Unmarshal says, from its source; e2e compares more with Go itself. */
+const WHOLE_COMPLAINTS: Readonly<Record<string, string>> = {
+  "": "unexpected end of JSON input",
+  " \n": "unexpected end of JSON input",
+  '{"a"': "unexpected end of JSON input",
+  '"a': "unexpected end of JSON input",
+  "[1,": "unexpected end of JSON input",
+  "-": "unexpected end of JSON input",
+  "nope": "invalid character 'o' in literal null (expecting 'u')",
+  "trae": "invalid character 'a' in literal true (expecting 'u')",
+  "x": "invalid character 'x' looking for beginning of value",
+  "é": "invalid character 'Ã' looking for beginning of value",
+  "'a'": "invalid character '\\'' looking for beginning of value",
+  "{x": "invalid character 'x' looking for beginning of object key string",
+  '{"a":1,}':
+    "invalid character '}' looking for beginning of object key string",
+  '{"a" 1}': "invalid character '1' after object key",
+  '{"a":1 "b"': "invalid character '\"' after object key:value pair",
+  "[1 2]": "invalid character '2' after array element",
+  "[1,]": "invalid character ']' looking for beginning of value",
+  "{} x": "invalid character 'x' after top-level value",
+  '"a\nb"': "invalid character '\\n' in string literal",
+  '"\\x"': "invalid character 'x' in string escape code",
+  '"\\u12g4"': "invalid character 'g' in \\u hexadecimal character escape",
+  "-a": "invalid character 'a' in numeric literal",
+  "01": "invalid character '1' after top-level value",
+  "1.x": "invalid character 'x' after decimal point in numeric literal",
+  "1e+x": "invalid character 'x' in exponent of numeric literal",
+};
+
+Deno.test("readJson() complains in Go's words", () => {
+  for (const [text, message] of Object.entries(WHOLE_COMPLAINTS)) {
+    assert.throws(() => readJson(text), {
+      name: "JsonSyntaxError",
+      message,
+    });
+  }
+});
+
+Deno.test("readJson() reads what is JSON", () => {
+  const text = ' {"a": ["\\u0041\\n", -1.5e+3, true, null, {}, []]} ';
+  assert.deepEqual(
+    readJson(text),
+    new Map([["a", ["A\n", -1500, true, null, new Map(), []]]]),
+  );
+});
+
+Deno.test("jsonTypeName() names types as Go does", () => {
+  const values = [[], new Map(), "", 1, true];
+  assert.deepEqual(values.map(jsonTypeName), [
+    "array",
+    "object",
+    "string",
+    "number",
+    "bool",
+  ]);
 });
