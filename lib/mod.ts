@@ -94,6 +94,21 @@ export type { Coordinate } from "./coordinate/coordinate.ts";
 export { formatEndpoint, formatIp, type HostPort } from "./kit/address.ts";
 export { utf8Bytes, utf8Text } from "./kit/bytes.ts";
 
+// --- What a node counts -------------------------------------------------------
+
+export {
+  type Counter,
+  type Gauge,
+  type Metric,
+  type MetricKind,
+  type MetricListener,
+  Metrics,
+  type MetricsView,
+  type Reading,
+  type Sample,
+  type SampleSummary,
+} from "./kit/metrics.ts";
+
 // --- Errors -------------------------------------------------------------------
 
 export { BindError } from "./net/bind.ts";
@@ -109,7 +124,6 @@ export {
   type JoinTarget,
   type KeyRequestParams,
   type QueryParams,
-  type SerfCounters,
   SerfEngine,
   type SerfSeeds,
   type SerfState,

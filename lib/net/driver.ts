@@ -21,6 +21,7 @@
 import { defined, unreachable } from "../kit/assert.ts";
 import type { HostPort } from "../kit/address.ts";
 import type { Coordinate } from "../coordinate/coordinate.ts";
+import { Metrics } from "../kit/metrics.ts";
 import type {
   KeyRequestParams,
   QueryParams,
@@ -48,9 +49,8 @@ import {
 } from "./driver_options.ts";
 import { isPublicIp } from "./interfaces.ts";
 import { joinErrorsOf, resolveJoinAddresses } from "./join_targets.ts";
-import { systemErrorText } from "./system_error.ts";
+import { NetworkTroubles } from "./network_troubles.ts";
 import { StreamTable } from "./tcp.ts";
-import { TroubleLog } from "./trouble_log.ts";
 
 export {
   type DriverConfig,
@@ -70,6 +70,8 @@ export class NodeDriver {
   readonly bound: HostPort;
   /** What others are told. */
   readonly advertised: HostPort;
+  /** All that this node counts, for sinks; see `kit/metrics.ts`. */
+  readonly metrics: Metrics;
 
   readonly #options: DriverOptions;
   readonly #sockets: SocketPair;
@@ -80,7 +82,7 @@ export class NodeDriver {
     (result: OperationResult) => void
   >();
   readonly #queries = new Map<OperationId, QueryListener>();
-  readonly #troubles: TroubleLog;
+  readonly #troubles: NetworkTroubles;
   /** Settles when the last save that was asked for is done. */
   #saves: Promise<void> = Promise.resolve();
   readonly #ended: Promise<unknown>;
@@ -103,21 +105,16 @@ export class NodeDriver {
 
   private constructor(options: DriverOptions) {
     this.#options = options;
-    this.#troubles = new TroubleLog((text) =>
-      options.onLog("ERR", `memberlist: ${text}`)
+    this.metrics = options.metrics ?? new Metrics();
+    this.#troubles = new NetworkTroubles(
+      this.metrics,
+      (text) => options.onLog("ERR", `memberlist: ${text}`),
     );
     this.#sockets = bindSockets(options.bind, {
       onPacket: (from, bytes) => this.#onPacket(from, bytes),
-      onReadError: (error) =>
-        this.#troubles.log(
-          "receive",
-          `Error reading UDP packet: ${systemErrorText(error)}`,
-        ),
-      onSendError: (to, error) =>
-        this.#troubles.log(
-          "send",
-          `Failed to send UDP packet to ${to}: ${systemErrorText(error)}`,
-        ),
+      onReadError: (error) => this.#troubles.receiveFailed(error),
+      onSendError: (to, error) => this.#troubles.sendFailed(to, error),
+      onSendDropped: () => this.#troubles.sendDropped(),
     });
     const { port } = this.#sockets;
     this.bound = { host: options.bind.host, port };
@@ -140,6 +137,7 @@ export class NodeDriver {
       );
     }
     options.snapshot?.attach({
+      metrics: this.metrics,
       log: (level, text) => options.onLog(level, text),
       requestRewrite: () => {
         this.#engine.rewriteSnapshot();
@@ -379,16 +377,8 @@ export class NodeDriver {
       onDialed: (id) => feed((nowMs) => this.#engine.handleDialed(id, nowMs)),
       onDialFailed: (id, why) =>
         feed((nowMs) => this.#engine.handleDialFailed(id, why, nowMs)),
-      onAcceptError: (error) =>
-        this.#troubles.log(
-          "accept",
-          `Error accepting TCP connection: ${systemErrorText(error)}`,
-        ),
-      onRefused: (from) =>
-        this.#troubles.log(
-          "refuse",
-          `Too many open streams, closing one from=${from}`,
-        ),
+      onAcceptError: (error) => this.#troubles.acceptFailed(error),
+      onRefused: (from) => this.#troubles.streamRefused(from),
     }, { inboundMax: INBOUND_STREAMS_MAX });
   }
 

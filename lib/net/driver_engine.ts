@@ -4,6 +4,7 @@
  */
 
 import { type HostPort, parseIp } from "../kit/address.ts";
+import type { Metrics } from "../kit/metrics.ts";
 import { serfConfig } from "../serf/config.ts";
 import { SerfEngine } from "../serf/engine.ts";
 import type { DriverOptions } from "./driver_options.ts";
@@ -12,9 +13,13 @@ import { nonceSource, seededRandom } from "./entropy.ts";
 /** @throws {RangeError} when a setting is out of range */
 export function makeEngine(
   { config, snapshot, saveKeyring }: DriverOptions,
-  addresses: { readonly bound: HostPort; readonly advertised: HostPort },
+  driver: {
+    readonly bound: HostPort;
+    readonly advertised: HostPort;
+    readonly metrics: Metrics;
+  },
 ): SerfEngine {
-  const { bound, advertised } = addresses;
+  const { bound, advertised, metrics } = driver;
   const settings = serfConfig({
     ...config,
     ...(snapshot && { snapshot: { restored: snapshot.restored } }),
@@ -29,5 +34,6 @@ export function makeEngine(
   return new SerfEngine(settings, {
     random: seededRandom(),
     nextNonce: nonceSource(),
+    metrics,
   });
 }

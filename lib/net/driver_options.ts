@@ -2,6 +2,7 @@
 
 import type { HostPort } from "../kit/address.ts";
 import type { LogLevel } from "../kit/log.ts";
+import type { Metrics } from "../kit/metrics.ts";
 import type { serfConfig } from "../serf/config.ts";
 import type { KeyReport, QueryReply, SerfEvent } from "../serf/event.ts";
 import { joinErrorText } from "../serf/join.ts";
@@ -30,6 +31,8 @@ export interface DriverOptions {
    * is the driver's, and `shutdown` closes it.
    */
   readonly snapshot?: SnapshotStore;
+  /** Where to count; absent, in one of its own. */
+  readonly metrics?: Metrics;
   /** Called in the order of the engine's events. */
   onEvent(event: SerfEvent): void;
   /** `text` begins with its component: `memberlist: ...`, `serf: ...`. */

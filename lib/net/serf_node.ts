@@ -19,6 +19,7 @@ import {
   isCompatible,
 } from "../coordinate/coordinate.ts";
 import { formatEndpoint } from "../kit/address.ts";
+import type { MetricsView } from "../kit/metrics.ts";
 import type { SerfState } from "../serf/engine.ts";
 import type { SerfEvent } from "../serf/event.ts";
 import { INTERNAL_PREFIX } from "../serf/internal_query.ts";
@@ -366,6 +367,28 @@ export class SerfNode {
   /** Figures for operators, as `serf info` shows them in its section `serf`. */
   stats(): ReadonlyMap<string, string> {
     return this.#driver.stats();
+  }
+
+  /**
+   * Everything that this node counts, under the names of the originals: `read()`
+   * gives all values at this moment, `subscribe()` tells of each change at once.
+   * Counting goes on, and can be read, also after the end.
+   *
+   * ```ts
+   * import { SerfNode } from "@serf/serf";
+   * import assert from "node:assert/strict";
+   *
+   * await using node = await SerfNode.start({ name: "a", bind: "127.0.0.1:0" });
+   * node.userEvent("deploy", "v42");
+   * const counted = node.metrics.read().find(({ metric }) =>
+   *   metric.name === "serf.events.deploy"
+   * );
+   * assert.ok(counted !== undefined && "value" in counted);
+   * assert.equal(counted.value, 1);
+   * ```
+   */
+  get metrics(): MetricsView {
+    return this.#driver.metrics;
   }
 
   // --- Events ---------------------------------------------------------------

@@ -24,8 +24,11 @@
 
 import { concatBytes, utf8Bytes } from "../kit/bytes.ts";
 import type { LogLevel } from "../kit/log.ts";
+import type { Metrics } from "../kit/metrics.ts";
 import type { PersistOutput } from "../serf/event.ts";
+import { SERF_METRICS, type SerfMetrics } from "../serf/metrics.ts";
 import type { RestoredSnapshot } from "../serf/snapshot_file.ts";
+import { monotonicMs } from "./clock.ts";
 import { openSnapshotFile, type SnapshotDisk } from "./snapshot_disk.ts";
 
 /** Most bytes of lines that wait for the disk. */
@@ -35,6 +38,8 @@ const RECOVERY_INTERVAL_MS = 30_000;
 
 /** What the store needs of the driver of its engine. */
 export interface SnapshotOwner {
+  /** Where to count; absent for nowhere. */
+  readonly metrics?: Metrics;
   /** `text` begins with its component, `serf: `. */
   log(level: LogLevel, text: string): void;
   /** Calls `rewriteSnapshot` of the engine, and `write` with what comes of it. */
@@ -66,6 +71,7 @@ export class SnapshotStore {
   readonly #disk: SnapshotDisk;
   readonly #recoveryIntervalMs: number;
   #owner: SnapshotOwner | undefined;
+  #counts: SerfMetrics | undefined;
   #waiting = nothingWaiting();
   #loop: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -106,6 +112,7 @@ export class SnapshotStore {
   /** Names the driver, before the first `write`. */
   attach(owner: SnapshotOwner): void {
     this.#owner = owner;
+    this.#counts = owner.metrics?.of(SERF_METRICS);
   }
 
   /** Sees to it that the text gets into the file. Returns at once. */
@@ -194,8 +201,12 @@ export class SnapshotStore {
     }
     // Behind a gap, lines are of no use.
     if (this.#isBehind) return;
+    const startMs = monotonicMs();
     try {
-      if (lines.length > 0) await this.#disk.append(concatBytes(lines));
+      if (lines.length > 0) {
+        await this.#disk.append(concatBytes(lines));
+        this.#counts?.snapshotAppendLine.record(monotonicMs() - startMs);
+      }
       if (work.mustSync) await this.#disk.sync();
     } catch (error) {
       this.#isBehind = true;
@@ -210,8 +221,10 @@ export class SnapshotStore {
     // From here on, so that a line that is lost meanwhile counts.
     this.#isBehind = false;
     this.#isRecovering = false;
+    const startMs = monotonicMs();
     try {
       await this.#disk.replace(contents);
+      this.#counts?.snapshotCompact.record(monotonicMs() - startMs);
     } catch (error) {
       this.#isBehind ||= wasBehind;
       this.#owesReplacement = true;
@@ -235,6 +248,7 @@ export class SnapshotStore {
   }
 
   #recoveryFailed(error: unknown): void {
+    this.#counts?.snapshotFailed.add();
     const seconds = this.#recoveryIntervalMs / 1_000;
     this.#log(
       "ERR",
@@ -255,6 +269,7 @@ export class SnapshotStore {
   }
 
   #complain(error: unknown): void {
+    this.#counts?.snapshotFailed.add();
     const reason = (error as Error).message;
     this.#log("ERR", `Failed to update snapshot: ${reason}`);
   }

@@ -38,12 +38,11 @@ export interface UdpHandlers {
   onReadError(error: unknown): void;
   /** A send failed or could not be tried. */
   onSendError(to: string, error: unknown): void;
+  /** A packet was dropped because too many sends were pending. */
+  onSendDropped(): void;
 }
 
 export class UdpSocket {
-  /** Packets dropped because too many sends were pending. */
-  sendsDropped = 0;
-
   readonly #conn: Deno.DatagramConn;
   readonly #handlers: UdpHandlers;
   readonly #isVersion6: boolean;
@@ -95,7 +94,7 @@ export class UdpSocket {
   send(to: string, bytes: Uint8Array): void {
     if (this.#isClosed) return;
     if (this.#sendsPending >= SENDS_PENDING_MAX) {
-      this.sendsDropped++;
+      this.#handlers.onSendDropped();
       return;
     }
     let address: Deno.NetAddr;

@@ -16,7 +16,11 @@
  * (`lib/wire/serf_payloads.ts`). Source: serf, `ping_delegate.go`.
  */
 
-import { type Coordinate, CoordinateError } from "../coordinate/coordinate.ts";
+import {
+  type Coordinate,
+  CoordinateError,
+  distanceNs,
+} from "../coordinate/coordinate.ts";
 import { Vivaldi } from "../coordinate/vivaldi.ts";
 import { EMPTY_BYTES } from "../kit/bytes.ts";
 import { decodePingPayload, encodePingPayload } from "../wire/serf_payloads.ts";
@@ -87,13 +91,16 @@ export class Coordinates {
     const rttNs = Math.round(answer.rttMs * NS_PER_MS);
     try {
       const theirs = decodePingPayload(answer.payload);
-      this.#vivaldi.update(peer, theirs, rttNs);
+      const before = this.#vivaldi.coordinate;
+      const after = this.#vivaldi.update(peer, theirs, rttNs);
       this.#peers.set(peer, theirs);
-      if (rttNs === 0) core.counters.coordinateZeroRtt++;
+      const movedNs = distanceNs(before, after);
+      core.metrics.coordinateAdjustment.record(movedNs / NS_PER_MS);
+      if (rttNs === 0) core.metrics.coordinateZeroRtt.add();
     } catch (error) {
       if (error instanceof WireError) core.refuse("ERR", error.detail, nowMs);
       else if (error instanceof CoordinateError) {
-        core.counters.coordinateRejected++;
+        core.metrics.coordinateRejected.add();
         core.log(
           "TRACE",
           `Rejected coordinate from ${peer}: ${error.message}`,

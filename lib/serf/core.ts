@@ -1,5 +1,5 @@
 /**
- * What the mechanisms of the Serf engine share: settings, clocks, counters, the
+ * What the mechanisms of the Serf engine share: settings, clocks, metrics, the
  * deadline table, and the ways to say something.
  *
  * It holds state and carries out; it decides nothing. The rules live beside it,
@@ -9,12 +9,14 @@
 import { Deadlines } from "../kit/deadlines.ts";
 import { LINE_WINDOW_MS, LineLimit } from "../kit/line_limit.ts";
 import { type LogLevel, logLevelRank } from "../kit/log.ts";
+import { Metrics } from "../kit/metrics.ts";
 import type { Random } from "../kit/random.ts";
 import type { OperationId } from "../swim/output.ts";
 import { EventPipeline } from "./coalesce.ts";
 import type { SerfConfig } from "./config.ts";
 import type { OperationResult, Output, SerfEvent } from "./event.ts";
 import { LamportClock } from "./lamport.ts";
+import { SERF_METRICS, type SerfMetrics } from "./metrics.ts";
 import type { Timer } from "./timer.ts";
 
 /**
@@ -31,29 +33,6 @@ export class StateError extends Error {
   override name = "StateError";
 }
 
-/** What the engine counts of its own work. Names are those of Serf's metrics. */
-export interface SerfCounters {
-  memberJoin: number;
-  memberLeft: number;
-  memberFailed: number;
-  memberUpdate: number;
-  /** Members that came back within the flap timeout of failing. */
-  memberFlap: number;
-  userEvents: number;
-  queries: number;
-  /** Coordinates of others that could not be right. */
-  coordinateRejected: number;
-  /** Round trips too short for our clock to see. */
-  coordinateZeroRtt: number;
-  /** What came back to queries of ours, and what of it came again. */
-  queryAcks: number;
-  queryResponses: number;
-  queryDuplicateAcks: number;
-  queryDuplicateResponses: number;
-  /** Messages that were not understood or came too late to be judged. */
-  refused: number;
-}
-
 export class SerfCore {
   readonly config: SerfConfig;
   readonly random: Random;
@@ -63,22 +42,7 @@ export class SerfCore {
   readonly clock = new LamportClock();
   readonly eventClock = new LamportClock();
   readonly queryClock = new LamportClock();
-  readonly counters: SerfCounters = {
-    memberJoin: 0,
-    memberLeft: 0,
-    memberFailed: 0,
-    memberUpdate: 0,
-    memberFlap: 0,
-    userEvents: 0,
-    queries: 0,
-    coordinateRejected: 0,
-    coordinateZeroRtt: 0,
-    queryAcks: 0,
-    queryResponses: 0,
-    queryDuplicateAcks: 0,
-    queryDuplicateResponses: 0,
-    refused: 0,
-  };
+  readonly metrics: SerfMetrics;
 
   /** Sees each event as it happens, before anything is held back or taken out. */
   onRawEvent: ((event: SerfEvent) => void) | undefined;
@@ -89,9 +53,10 @@ export class SerfCore {
   #lastOperation = 0;
   readonly #refusals = new LineLimit();
 
-  constructor(config: SerfConfig, random: Random) {
+  constructor(config: SerfConfig, random: Random, metrics = new Metrics()) {
     this.config = config;
     this.random = random;
+    this.metrics = metrics.of(SERF_METRICS);
     this.#logRank = logLevelRank(config.swim.logLevel);
     this.events = new EventPipeline(config, this.deadlines, (event) => {
       this.#outputs.push({ kind: "event", event });
@@ -161,7 +126,7 @@ export class SerfCore {
    * flood of garbage must not become a flood of log lines.
    */
   refuse(level: LogLevel, text: string, nowMs: number): void {
-    this.counters.refused++;
+    this.metrics.refused.add();
     if (this.#refusals.isIdle) {
       this.deadlines.add(nowMs + LINE_WINDOW_MS, { kind: "refusals" });
     }

@@ -27,6 +27,7 @@
 import { unreachable } from "../kit/assert.ts";
 import type { Coordinate } from "../coordinate/coordinate.ts";
 import type { CompileExpression } from "../kit/expression.ts";
+import { Metrics } from "../kit/metrics.ts";
 import {
   type EngineSeeds,
   type JoinTarget,
@@ -36,12 +37,7 @@ import type { SwimHost } from "../swim/host.ts";
 import type { OperationId, StreamId, SwimEvent } from "../swim/output.ts";
 import type { SerfConfig } from "./config.ts";
 import { Coordinates } from "./coordinates.ts";
-import {
-  SerfCore,
-  type SerfCounters,
-  type SerfState,
-  StateError,
-} from "./core.ts";
+import { SerfCore, type SerfState, StateError } from "./core.ts";
 import type { Output, QueryEvent } from "./event.ts";
 import type { KeyRequestParams } from "./key_manager.ts";
 import { Inbox } from "./inbox.ts";
@@ -62,7 +58,7 @@ import { OwnTags } from "./tags.ts";
 import { Timeouts } from "./timeouts.ts";
 import { UserEvents } from "./user_event.ts";
 
-export { type SerfCounters, type SerfState, StateError } from "./core.ts";
+export { type SerfState, StateError } from "./core.ts";
 export type { KeyRequestParams } from "./key_manager.ts";
 export type { QueryParams } from "./running_query.ts";
 export type { EngineSeeds, JoinTarget } from "../swim/engine.ts";
@@ -74,6 +70,8 @@ export interface SerfSeeds extends EngineSeeds {
    * soon as a query needs it, so that a driver can load it late.
    */
   readonly compileExpression?: CompileExpression;
+  /** Where to count; absent, in one of its own. */
+  readonly metrics?: Metrics;
 }
 
 /** Error of the operations that a shutdown cuts short. */
@@ -82,11 +80,17 @@ const SHUTDOWN_TEXT = "Serf was shut down";
 /** The part of the SWIM engine that only looks. */
 export type SwimView = Pick<
   SwimEngine,
-  "counters" | "healthScore" | "liveCount" | "member" | "members" | "queueDepth"
+  "healthScore" | "liveCount" | "member" | "members" | "metrics" | "queueDepth"
 >;
 
 /** One node of a cluster as a value: fed with what happens, emptied of what it wants. */
 export class SerfEngine {
+  /**
+   * All that this node counts, the SWIM layer's share included. Whoever drives
+   * the engine may count here too; sinks read it or subscribe.
+   */
+  readonly metrics: Metrics;
+
   readonly #core: SerfCore;
   readonly #swim: SwimEngine;
   readonly #coordinates: Coordinates;
@@ -106,14 +110,16 @@ export class SerfEngine {
 
   /** @throws {RangeError} when the tags are too long */
   constructor(config: SerfConfig, seeds: SerfSeeds) {
-    const core = new SerfCore(config, seeds.random);
+    const { metrics = new Metrics() } = seeds;
+    this.metrics = metrics;
+    const core = new SerfCore(config, seeds.random, metrics);
     this.#core = core;
     this.#tags = new OwnTags(core);
     this.#coordinates = new Coordinates(core);
     this.#roster = new Roster(core, this.#coordinates);
     this.#userEvents = new UserEvents(core);
     this.#pushPulls = new PushPulls(core, this.#roster, this.#userEvents);
-    this.#swim = new SwimEngine(config.swim, this.#host(), seeds);
+    this.#swim = new SwimEngine(config.swim, this.#host(), seeds, metrics);
     this.#queues = new Queues(core, this.#swim.broadcastBytesMax);
     this.#intents = new OwnIntents(core, this.#roster, this.#queues);
     this.#queries = new Queries({
@@ -414,10 +420,6 @@ export class SerfEngine {
 
   get state(): SerfState {
     return this.#core.state;
-  }
-
-  get counters(): Readonly<SerfCounters> {
-    return this.#core.counters;
   }
 
   /** Members of every status, sorted by name. */

@@ -10,6 +10,7 @@
 
 import { formatIp } from "../kit/address.ts";
 import { unreachable } from "../kit/assert.ts";
+import type { Sample } from "../kit/metrics.ts";
 import type { SwimEngine } from "../swim/engine.ts";
 import { Memo } from "../wire/memo.ts";
 import {
@@ -80,14 +81,18 @@ function isGossip(body: Uint8Array): boolean {
 
 export class Inbox {
   readonly #parts: InboxParts;
+  /** Counted for every message, and so asked for only once. */
+  readonly #msgsReceived: Sample;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
+    this.#msgsReceived = parts.core.metrics.msgsReceived;
   }
 
   /** @param body type byte and message; may be a view into a packet */
   handle(body: Uint8Array, nowMs: number): void {
     if (body.length === 0) return;
+    this.#msgsReceived.record(body.length);
     const message = this.#decode(body, nowMs);
     switch (message?.kind) {
       case undefined:

@@ -79,7 +79,7 @@ export class ArrivedQueries {
   /** @returns whether the query is new and may be passed on */
   arrived(query: QueryMessage, nowMs: number): boolean {
     if (!this.#isNew(query, nowMs)) return false;
-    this.#parts.core.counters.queries++;
+    this.#parts.core.metrics.queries.add(query.name);
     this.#judge({
       event: eventOf(query, nowMs),
       filters: query.filters,
@@ -103,6 +103,7 @@ export class ArrivedQueries {
     if (ltime < this.#minTime) return false;
     const clockTime = core.queryClock.time;
     if (this.#ring.isOld(ltime, clockTime)) {
+      core.metrics.queriesDropped.add();
       core.refuse(
         "WARN",
         `received old query ${name} from time ${ltime} (current: ${clockTime})`,
@@ -112,6 +113,7 @@ export class ArrivedQueries {
     }
     if (this.#ring.at(ltime).includes(id)) return false;
     if (this.#ring.add(ltime, id)) return true;
+    core.metrics.queriesDropped.add();
     core.refuse(
       "WARN",
       `too many queries at time ${ltime}, dropping ${name}`,

@@ -27,6 +27,8 @@ import { encodeMessage } from "../wire/message_codec.ts";
 import { COMPOUND_PART_BYTES } from "../wire/compound.ts";
 import type { SerfCore } from "./core.ts";
 
+/** What makes a Serf message a user message of the SWIM layer, bytes. */
+const TYPE_BYTES = 1;
 /** A queue at least this deep is worth a warning. */
 const DEPTH_WARNING = 128;
 
@@ -41,6 +43,9 @@ export type LeaveOrigin = "own" | "others";
 interface NamedQueue {
   readonly name: QueueName;
   readonly queue: BroadcastQueue;
+  /** The metrics of its depth and of what it dropped. */
+  readonly depths: `queue${QueueName}`;
+  readonly drops: `queueDropped${QueueName}`;
   /** Messages pushed out by newer ones since the last check. */
   dropped: number;
 }
@@ -69,6 +74,8 @@ export class Queues {
     this.#leaves = { own: makeQueue(), others: makeQueue() };
     this.#queues = names.map((name) => ({
       name,
+      depths: `queue${name}`,
+      drops: `queueDropped${name}`,
       dropped: 0,
       queue: makeQueue(),
     }));
@@ -128,6 +135,9 @@ export class Queues {
     for (const bytes of taken) freeBytes -= bytes.length + overheadBytes;
     const sharedBytes = Math.min(freeBytes, roomBytes * OTHERS_SHARE);
     taken.push(...others.take(overheadBytes, sharedBytes, members, copies));
+    for (const bytes of taken) {
+      this.#countSent(bytes.length - TYPE_BYTES, copies);
+    }
     return taken;
   }
 
@@ -146,9 +156,16 @@ export class Queues {
       ) {
         freeBytes -= bytes.length + overheadBytes;
         taken.push(bytes);
+        this.#countSent(bytes.length - TYPE_BYTES, copies);
       }
     }
     return taken;
+  }
+
+  /** Each packet with the message counts, as if it had been packed by itself. */
+  #countSent(messageBytes: number, copies: number): void {
+    const { msgsSent } = this.#core.metrics;
+    for (let i = 0; i < copies; i++) msgsSent.record(messageBytes);
   }
 
   /** Operations whose leave was gossiped or dropped since the last call. */
@@ -156,13 +173,14 @@ export class Queues {
     return this.#leaves.own.drainFinished();
   }
 
-  /** Says which queues are too deep. */
+  /** Records how deep the queues are, and says which are too deep. */
   check(): void {
     const core = this.#core;
     const depthMax = core.config.queueDepthMax;
     for (const named of this.#queues) {
       const { name, dropped } = named;
       const depth = this.depth(name) + dropped;
+      core.metrics[named.depths].record(depth);
       if (depth >= DEPTH_WARNING) {
         core.log("WARN", `${name} queue depth: ${depth}`);
       }
@@ -181,7 +199,9 @@ export class Queues {
   }
 
   #countDrop(named: NamedQueue, queue: BroadcastQueue): void {
-    if (queue.size >= this.#core.config.queueDepthMax) named.dropped++;
+    if (queue.size < this.#core.config.queueDepthMax) return;
+    named.dropped++;
+    this.#core.metrics[named.drops].add();
   }
 
   #named(name: QueueName): NamedQueue {

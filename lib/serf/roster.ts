@@ -52,6 +52,15 @@ import type { Timer } from "./timer.ts";
  */
 const RELAY_PROTOCOL_MIN = 5;
 
+/** The metric that holds how many members are of a status. */
+const GAUGES = {
+  none: undefined,
+  alive: "membersAlive",
+  leaving: "membersLeaving",
+  left: "membersLeft",
+  failed: "membersFailed",
+} as const;
+
 /** One member. There are very many of these in a simulation; keep it small. */
 class Row {
   /** Time of the newest intent that counted. */
@@ -204,12 +213,12 @@ export class Roster {
     } else {
       const hasFlapped = row.status === "failed" &&
         nowMs - row.leaveTimeMs < core.config.flapTimeoutMs;
-      if (hasFlapped) core.counters.memberFlap++;
+      if (hasFlapped) core.metrics.memberFlap.add();
       row.node = node;
       this.#become(row, "alive", nowMs);
     }
     this.#checkTags(node);
-    core.counters.memberJoin++;
+    core.metrics.memberJoin.add();
     this.#log("EventMemberJoin", row);
     this.#deliver("member-join", row, nowMs);
   }
@@ -228,13 +237,13 @@ export class Roster {
     switch (status === "alive" && hasLeft ? "leaving" : status) {
       case "leaving":
         this.#become(row, "left", nowMs);
-        core.counters.memberLeft++;
+        core.metrics.memberLeft.add();
         this.#log("EventMemberLeave", row);
         this.#deliver("member-leave", row, nowMs);
         break;
       case "alive":
         this.#become(row, "failed", nowMs);
-        core.counters.memberFailed++;
+        core.metrics.memberFailed.add();
         this.#log("EventMemberFailed", row);
         this.#deliver("member-failed", row, nowMs);
         break;
@@ -252,7 +261,7 @@ export class Roster {
     if (row === undefined) return;
     row.node = node;
     this.#checkTags(node);
-    core.counters.memberUpdate++;
+    core.metrics.memberUpdate.add();
     if (core.logs("INFO")) core.log("INFO", `EventMemberUpdate: ${node.name}`);
     this.#deliver("member-update", row, nowMs);
   }
@@ -368,6 +377,7 @@ export class Roster {
 
   #erase(row: Row, nowMs: number): void {
     this.#rows.delete(row.node.name);
+    this.#countStatus(row.status, -1);
     this.#failed.delete(row);
     this.#left.delete(row);
     this.#cancelPrune(row);
@@ -404,6 +414,10 @@ export class Roster {
     const isGone = status === "failed" || status === "left";
     // A forced leave keeps the time of the failure.
     if (isGone && !wasGone) row.leaveTimeMs = nowMs;
+    if (status !== row.status) {
+      this.#countStatus(row.status, -1);
+      this.#countStatus(status, 1);
+    }
     row.status = status;
     if (wasGone) {
       this.#failed.delete(row);
@@ -412,6 +426,13 @@ export class Roster {
     if (status === "failed") this.#failed.add(row);
     if (status === "left") this.#left.add(row);
     if (status === "alive") this.#cancelPrune(row);
+  }
+
+  #countStatus(status: MemberStatus, change: 1 | -1): void {
+    const key = GAUGES[status];
+    if (key === undefined) return;
+    const gauge = this.#core.metrics[key];
+    gauge.set(gauge.value + change);
   }
 
   #cancelPrune(row: Row): void {

@@ -209,6 +209,7 @@ export class RunningQueries {
       ? this.#ackArrived(query, from, nowMs)
       : this.#answerArrived(query, message, nowMs);
     if (isTaken === "dropped") {
+      core.metrics.responsesDropped.add();
       core.refuse(
         "WARN",
         "Failed to deliver query response, dropping",
@@ -313,12 +314,12 @@ export class RunningQueries {
     from: string,
     nowMs: number,
   ): "taken" | "known" | "dropped" {
-    const { counters } = this.#core;
+    const { metrics } = this.#core;
     if (query.ackedBy.has(from)) {
-      counters.queryDuplicateAcks++;
+      metrics.queryDuplicateAcks.add();
       return "known";
     }
-    counters.queryAcks++;
+    metrics.queryAcks.add();
     const isWanted = query.owesAck && from.length <= NAME_LENGTH_MAX;
     if (!isWanted || query.ackedBy.size >= query.repliesMax) return "dropped";
     query.ackedBy.add(from);
@@ -331,13 +332,13 @@ export class RunningQueries {
     message: QueryResponse,
     nowMs: number,
   ): "taken" | "known" | "dropped" {
-    const { counters } = this.#core;
+    const { metrics } = this.#core;
     const { from } = message;
     if (query.answeredBy.has(from)) {
-      counters.queryDuplicateResponses++;
+      metrics.queryDuplicateResponses.add();
       return "known";
     }
-    counters.queryResponses++;
+    metrics.queryResponses.add();
     if (
       from.length > NAME_LENGTH_MAX ||
       query.answeredBy.size >= query.repliesMax

@@ -20,7 +20,7 @@ const QUEUE_CHECK_INTERVAL_MS = 30_000;
 /** Whom deadlines concern. */
 export interface TimeoutParts {
   readonly core: SerfCore;
-  readonly swim: Pick<SwimEngine, "join">;
+  readonly swim: Pick<SwimEngine, "join" | "sampleQueue">;
   readonly roster: Roster;
   readonly queues: Queues;
   readonly departures: Departures;
@@ -77,6 +77,7 @@ export class Timeouts {
       }
       case "queueCheck":
         queues.check();
+        swim.sampleQueue();
         deadlines.add(nowMs + QUEUE_CHECK_INTERVAL_MS, timer);
         return;
       case "prune":

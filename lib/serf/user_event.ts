@@ -129,6 +129,7 @@ export class UserEvents {
     if (ltime < this.#minTime) return false;
     const clockTime = core.eventClock.time;
     if (this.#ring.isOld(ltime, clockTime)) {
+      core.metrics.eventsDropped.add();
       core.refuse(
         "WARN",
         `received old event ${name} from time ${ltime} (current: ${clockTime})`,
@@ -143,6 +144,7 @@ export class UserEvents {
     }
     const payload = event.payload.slice();
     if (!this.#ring.add(ltime, { name, payload })) {
+      core.metrics.eventsDropped.add();
       core.refuse(
         "WARN",
         `too many events at time ${ltime}, dropping ${name}`,
@@ -150,7 +152,7 @@ export class UserEvents {
       );
       return false;
     }
-    core.counters.userEvents++;
+    core.metrics.userEvents.add(name);
     core.deliver({
       type: "user",
       ltime,

@@ -106,6 +106,7 @@ export class Claims {
       0;
     self.incarnation = core.incarnation;
     core.awareness.apply(1);
+    core.metrics.refuted.add();
     this.#broadcastAlive(self, {
       kind: "alive",
       incarnation: core.incarnation,
@@ -196,6 +197,7 @@ export class Claims {
       this.#becomeAlive(member, claim, described, nowMs);
       return;
     }
+    core.metrics.conflicts.add();
     core.refuse(
       "ERR",
       `Conflicting address for ${member.name}. Mine: ${member.address} Theirs: ${described.address} Old state: ${
@@ -219,6 +221,7 @@ export class Claims {
       `Refuting an alive message for '${self.name}' (${self.address})`,
     );
     this.#refute(incarnation, nowMs);
+    core.metrics.msgAlive.add();
   }
 
   #becomeAlive(
@@ -232,6 +235,8 @@ export class Claims {
     } = {},
   ): void {
     const core = this.#core;
+    core.metrics.msgAlive.add();
+    if (member.state === "suspect") core.metrics.suspicionRefuted.add();
     this.#endSuspicion(member);
     const wasLive = member.isLive;
     const isMetaNew = !equalBytes(member.node.meta, node.meta);
@@ -301,6 +306,7 @@ export class Claims {
   #becomeSuspect(member: Member, claim: Suspect, nowMs: number): void {
     const core = this.#core;
     const { profile } = core.config;
+    core.metrics.msgSuspect.add();
     // One about an older incarnation is void: the member has refuted it since.
     this.#endSuspicion(member);
     core.broadcasts.queueNamed(member.name, encodeOnce(claim));
@@ -332,6 +338,7 @@ export class Claims {
     const core = this.#core;
     const running = member.suspicion;
     if (running === undefined || !running.suspicion.confirm(claim.from)) return;
+    core.metrics.suspicionConfirmed.add();
     core.broadcasts.queueNamed(member.name, encodeOnce(claim));
     core.deadlines.move(running.row, this.#nextStepMs(running, nowMs));
   }
@@ -382,9 +389,12 @@ export class Claims {
     nowMs: number,
   ): void {
     const core = this.#core;
+    const { expected, confirmations } = suspicion;
+    core.metrics.suspicionExpired.add();
+    if (confirmations < expected) core.metrics.degradedTimeout.add();
     core.log(
       "INFO",
-      `Marking ${member.name} as failed, suspect timeout reached (${suspicion.confirmations} peer confirmations)`,
+      `Marking ${member.name} as failed, suspect timeout reached (${confirmations} peer confirmations)`,
     );
     this.#becomeDead({
       kind: "dead",
@@ -423,6 +433,7 @@ export class Claims {
     const core = this.#core;
     const member = core.members.get(claim.node);
     if (member === undefined) return;
+    core.metrics.msgDead.add();
     this.#endSuspicion(member);
     if (core.isSelf(member.name)) {
       // Whether we go in peace is not to wait behind the news of others.

@@ -1,6 +1,6 @@
 /**
  * What the mechanisms of the SWIM engine share: the member table, the clocks and
- * counters, the deadline table, and the ways to say something.
+ * metrics, the deadline table, and the ways to say something.
  *
  * It holds state and carries out; it decides nothing. The rules live beside it,
  * one mechanism per file.
@@ -9,6 +9,7 @@
 import { Deadlines } from "../kit/deadlines.ts";
 import { LINE_WINDOW_MS, LineLimit } from "../kit/line_limit.ts";
 import { type LogLevel, logLevelRank } from "../kit/log.ts";
+import { type Counter, Metrics } from "../kit/metrics.ts";
 import type { Random } from "../kit/random.ts";
 import {
   COMPOUND_PART_BYTES,
@@ -25,6 +26,7 @@ import { PROTOCOL_MAX, PROTOCOL_MIN, type SwimConfig } from "./config.ts";
 import type { SwimHost } from "./host.ts";
 import { Descriptor, type Member, type MemberView } from "./member.ts";
 import { Membership } from "./membership.ts";
+import { SWIM_METRICS, type SwimMetrics } from "./metrics.ts";
 import type { SwimEvent, SwimOutput } from "./output.ts";
 import type { Timer } from "./timer.ts";
 
@@ -41,16 +43,6 @@ export interface EngineSeeds {
 /** First version that wraps packets in a checksum. */
 const CRC_VERSION = 5;
 
-/** What the engine counts of its own work. */
-export interface SwimCounters {
-  packetsIn: number;
-  packetsOut: number;
-  bytesIn: number;
-  bytesOut: number;
-  /** Packets, parts and streams that were refused. */
-  refused: number;
-}
-
 export class SwimCore {
   readonly config: SwimConfig;
   readonly host: SwimHost;
@@ -63,18 +55,15 @@ export class SwimCore {
   readonly departures: BroadcastQueue;
   readonly deadlines = new Deadlines<Timer>();
   readonly awareness: Awareness;
-  readonly counters: SwimCounters = {
-    packetsIn: 0,
-    packetsOut: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-    refused: 0,
-  };
+  readonly metrics: SwimMetrics;
   /** Our own incarnation; the first announcement carries 1. */
   incarnation = 0;
   /** Set by a leave: what others say about us is then no longer refuted. */
   isLeaving = false;
 
+  /** Counted for every packet, and so asked for only once. */
+  readonly #packetsSent: Counter;
+  readonly #udpSent: Counter;
   readonly #seeds: EngineSeeds;
   readonly #logRank: number;
   #outputs: SwimOutput[] = [];
@@ -82,9 +71,17 @@ export class SwimCore {
   #lastOperation = 0;
   readonly #refusals = new LineLimit();
 
-  constructor(config: SwimConfig, host: SwimHost, seeds: EngineSeeds) {
+  constructor(
+    config: SwimConfig,
+    host: SwimHost,
+    seeds: EngineSeeds,
+    metrics = new Metrics(),
+  ) {
     this.config = config;
     this.host = host;
+    this.metrics = metrics.of(SWIM_METRICS);
+    this.#packetsSent = this.metrics.packetsSent;
+    this.#udpSent = this.metrics.udpSent;
     this.random = seeds.random;
     this.#seeds = seeds;
     this.#logRank = logLevelRank(config.logLevel);
@@ -99,7 +96,10 @@ export class SwimCore {
     };
     this.codec = new PacketCodec(this.codecConfig);
     this.members = new Membership(seeds.random);
-    this.awareness = new Awareness(config.profile.awarenessMaxMultiplier);
+    this.awareness = new Awareness(
+      config.profile.awarenessMaxMultiplier,
+      this.metrics.healthScore,
+    );
     const queueOptions = {
       retransmitMult: config.profile.retransmitMult,
       // Broadcasts are named by member, so the table bounds the queue.
@@ -204,7 +204,7 @@ export class SwimCore {
    * flood of garbage must not become a flood of log lines.
    */
   refuse(level: LogLevel, text: string, nowMs: number): void {
-    this.counters.refused++;
+    this.metrics.refused.add();
     if (this.#refusals.isIdle) {
       this.deadlines.add(nowMs + LINE_WINDOW_MS, { kind: "refusals" });
     }
@@ -268,8 +268,8 @@ export class SwimCore {
 
   /** @param bytes with all layers on */
   sendPacket(to: string, bytes: Uint8Array): void {
-    this.counters.packetsOut++;
-    this.counters.bytesOut += bytes.length;
+    this.#packetsSent.add();
+    this.#udpSent.add(bytes.length);
     this.#outputs.push({ kind: "packet", to, bytes });
   }
 

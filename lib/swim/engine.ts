@@ -18,24 +18,26 @@
 
 import { assert, unreachable } from "../kit/assert.ts";
 import type { Deadline } from "../kit/deadlines.ts";
+import type { Counter, Metrics } from "../kit/metrics.ts";
 import { decodeMessage, encodeMessage } from "../wire/message_codec.ts";
 import { Memo } from "../wire/memo.ts";
 import { type Message, MessageType } from "../wire/messages.ts";
-import { WireError } from "../wire/wire_error.ts";
+import { isKeyMismatch, WireError } from "../wire/wire_error.ts";
 import { Claims } from "./claims.ts";
 import type { SwimConfig } from "./config.ts";
-import { type EngineSeeds, SwimCore, type SwimCounters } from "./core.ts";
+import { type EngineSeeds, SwimCore } from "./core.ts";
 import { Gossiper } from "./gossip.ts";
 import type { SwimHost } from "./host.ts";
 import type { JoinTarget } from "./join.ts";
 import type { MemberView } from "./member.ts";
+import type { SwimMetrics } from "./metrics.ts";
 import type { OperationId, StreamId, SwimOutput } from "./output.ts";
 import { Prober } from "./probe.ts";
 import { Receipts } from "./receipt.ts";
 import { Streams } from "./streams.ts";
 import type { Timer } from "./timer.ts";
 
-export type { EngineSeeds, SwimCounters } from "./core.ts";
+export type { EngineSeeds } from "./core.ts";
 export type { JoinTarget } from "./join.ts";
 
 /**
@@ -67,11 +69,22 @@ export class SwimEngine {
   readonly #prober: Prober;
   readonly #streams: Streams;
   readonly #receipts: Receipts;
+  /** Counted for every packet, and so asked for only once. */
+  readonly #packetsReceived: Counter;
+  readonly #udpReceived: Counter;
   readonly #pending = new Map<OperationId, PendingBroadcast>();
   #isRunning = false;
 
-  constructor(config: SwimConfig, host: SwimHost, seeds: EngineSeeds) {
-    this.#core = new SwimCore(config, host, seeds);
+  /** @param metrics where to count; absent, in one of its own */
+  constructor(
+    config: SwimConfig,
+    host: SwimHost,
+    seeds: EngineSeeds,
+    metrics?: Metrics,
+  ) {
+    this.#core = new SwimCore(config, host, seeds, metrics);
+    this.#packetsReceived = this.#core.metrics.packetsReceived;
+    this.#udpReceived = this.#core.metrics.udpReceived;
     this.#claims = new Claims(this.#core);
     this.#gossiper = new Gossiper(this.#core);
     this.#streams = new Streams(
@@ -106,14 +119,16 @@ export class SwimEngine {
   handlePacket(from: string, bytes: Uint8Array, nowMs: number): void {
     if (!this.#isRunning) return;
     const core = this.#core;
-    core.counters.packetsIn++;
-    core.counters.bytesIn += bytes.length;
+    this.#packetsReceived.add();
+    this.#udpReceived.add(bytes.length);
     try {
       const { parts, errors } = core.codec.open(bytes);
       for (const error of errors) this.#refuse(error, from, nowMs);
       for (const part of parts) this.#handlePart(part, from, nowMs);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
+      core.metrics.packetsRefused.add();
+      if (isKeyMismatch(error)) core.metrics.decryptFailed.add();
       this.#refuse(error, from, nowMs);
     }
     this.#settle(nowMs);
@@ -277,8 +292,8 @@ export class SwimEngine {
     return this.#core.awareness.score;
   }
 
-  get counters(): Readonly<SwimCounters> {
-    return this.#core.counters;
+  get metrics(): SwimMetrics {
+    return this.#core.metrics;
   }
 
   /** Longest user message, type byte included, that can be gossiped at all. */
@@ -289,6 +304,11 @@ export class SwimEngine {
   /** Broadcasts of our own layer that wait to be gossiped. */
   get queueDepth(): number {
     return this.#core.departures.size + this.#core.broadcasts.size;
+  }
+
+  /** Records the depth of the queue; the layer above says when. */
+  sampleQueue(): void {
+    this.#core.metrics.queueBroadcasts.record(this.queueDepth);
   }
 
   // --- Inside ---------------------------------------------------------------

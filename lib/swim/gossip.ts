@@ -55,6 +55,8 @@ export class Gossiper {
     if (targets.length === 0) return;
     const parts = core.takeBroadcasts(core.gossipRoomBytes, targets.length);
     if (parts.length === 0) return;
+    // Our clock stands still during a round; that it happened is what counts.
+    core.metrics.gossip.record(0);
     // All targets understand checksums, but for those of very old releases.
     const crc = targets.every((target) => core.wantsCrc(target));
     const packets = core.pack(parts, { crc });

@@ -135,6 +135,7 @@ export class Prober {
     const seqNo = core.nextSeqNo();
     const roundMs = core.awareness.scaleMs(profile.probeIntervalMs);
     const timeoutMs = Math.min(profile.probeTimeoutMs, roundMs);
+    if (roundMs > profile.probeIntervalMs) core.metrics.degradedProbe.add();
     this.#round = {
       target,
       incarnation: target.incarnation,
@@ -184,6 +185,7 @@ export class Prober {
     const round = this.#round;
     if (round === undefined || round.phase.kind !== "awaitingAck") return;
     const { target } = round;
+    core.metrics.probeIndirect.add();
     core.log("DEBUG", `Failed UDP ping: ${target.name} (timeout reached)`);
 
     const helpers = core.members.pick(
@@ -238,6 +240,7 @@ export class Prober {
     const round = this.#round;
     if (round === undefined) return;
     this.#round = undefined;
+    core.metrics.probeNode.record(nowMs - round.sentMs);
     this.#planTick(nowMs);
     const { target, phase } = round;
     if (phase.kind === "awaitingIndirect" && phase.isStreamAnswered) {
@@ -248,6 +251,7 @@ export class Prober {
       core.awareness.apply(-1);
       return;
     }
+    core.metrics.probeFailed.add();
     core.awareness.apply(awarenessDelta(phase));
     core.log("INFO", `Suspect ${target.name} has failed, no acks received`);
     this.#claims.suspect({
@@ -261,6 +265,7 @@ export class Prober {
   #finishHealthy(round: Round, nowMs: number): void {
     this.#core.deadlines.delete(round.row);
     this.#round = undefined;
+    this.#core.metrics.probeNode.record(nowMs - round.sentMs);
     this.#core.awareness.apply(-1);
     this.#planTick(nowMs);
   }
@@ -280,10 +285,12 @@ export class Prober {
     const round = this.#round;
     if (round?.seqNo === ack.seqNo) {
       if (round.phase.kind === "awaitingAck") {
+        const rttMs = nowMs - round.sentMs;
+        core.metrics.probeRtt.record(rttMs);
         core.emitEvent({
           type: "pingCompleted",
           member: round.target,
-          rttMs: nowMs - round.sentMs,
+          rttMs,
           payload: ack.payload,
         });
       }

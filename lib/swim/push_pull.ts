@@ -32,10 +32,12 @@ export function pushPullIntervalMs(
 
 /** Everything that we hold, for the other side. */
 export function makePushPull(core: SwimCore, isJoin: boolean): PushPull {
+  const states = core.members.all().map(stateOf);
+  countStates(core, states);
   return {
     kind: "pushPull",
     join: isJoin,
-    states: core.members.all().map(stateOf),
+    states,
     userState: core.host.localState(isJoin),
   };
 }
@@ -43,6 +45,19 @@ export function makePushPull(core: SwimCore, isJoin: boolean): PushPull {
 function stateOf(member: Member): NodeState {
   const { node, incarnation, state } = member;
   return { node, incarnation, state };
+}
+
+/** Counting them costs little beside sending them, which is when upstream does. */
+function countStates(
+  { metrics }: SwimCore,
+  states: readonly NodeState[],
+): void {
+  const counts = { alive: 0, suspect: 0, dead: 0, left: 0 };
+  for (const { state } of states) if (state !== undefined) counts[state]++;
+  metrics.nodesAlive.set(counts.alive);
+  metrics.nodesSuspect.set(counts.suspect);
+  metrics.nodesDead.set(counts.dead);
+  metrics.nodesLeft.set(counts.left);
 }
 
 /**

@@ -14,6 +14,7 @@
  */
 
 import type { Deadline } from "../kit/deadlines.ts";
+import type { LogLevel } from "../kit/log.ts";
 import type { Ping, PushPull, StreamMessage } from "../wire/messages.ts";
 import {
   encodeStreamMessage,
@@ -21,7 +22,7 @@ import {
   StreamError,
   StreamReader,
 } from "../wire/stream_frame.ts";
-import { WireError } from "../wire/wire_error.ts";
+import { isKeyMismatch, WireError } from "../wire/wire_error.ts";
 import type { Claims } from "./claims.ts";
 import type { SwimCore } from "./core.ts";
 import type { Member } from "./member.ts";
@@ -41,10 +42,11 @@ const FIRST_CONTACT_SPREAD = 32;
 /** Bytes that all unfinished inbound streams together may hold. */
 export const INBOUND_BYTES_MAX = 128 * 1024 * 1024;
 type Purpose =
-  | { readonly kind: "inbound"; readonly from: string; bytes: number }
+  | { readonly kind: "inbound"; readonly from: string }
   | {
     readonly kind: "pushPull";
     readonly target: JoinTarget;
+    readonly startedMs: number;
     /** The join it is part of, and which of its targets; none when periodic. */
     readonly join?: { readonly of: Join; readonly index: number };
   }
@@ -61,6 +63,8 @@ interface Stream {
   readonly row: Deadline<Timer>;
   /** Outbound only: whether the connection stands. */
   isDialed: boolean;
+  /** Bytes that arrived. */
+  receivedBytes: number;
 }
 
 export class Streams {
@@ -146,7 +150,7 @@ export class Streams {
       `Initiating push/pull sync with: ${target.name ?? ""} ${target.address}`,
     );
     this.#dial(
-      { kind: "pushPull", target, ...(join && { join }) },
+      { kind: "pushPull", target, startedMs: nowMs, ...(join && { join }) },
       target.address,
       nowMs + streamTimeoutMs,
     );
@@ -169,13 +173,14 @@ export class Streams {
     const core = this.#core;
     const deadlineMs = nowMs + core.config.profile.streamTimeoutMs;
     const stream = this.#add(
-      { kind: "inbound", from, bytes: 0 },
+      { kind: "inbound", from },
       "accepting",
       deadlineMs,
     );
+    core.metrics.tcpAccept.add();
     core.log("DEBUG", `Stream connection from=${from}`);
     if (this.#inboundCount > INBOUND_STREAMS_MAX) {
-      core.refuse(
+      this.#refuse(
         "ERR",
         `Too many streams at once, closing one from=${from}`,
         nowMs,
@@ -194,6 +199,7 @@ export class Streams {
     if (purpose.kind === "ping") {
       this.#write(stream, purpose.ping, "dialing");
     } else if (purpose.kind === "pushPull") {
+      this.#core.metrics.tcpConnect.add();
       const join = purpose.join?.of;
       if (join === undefined || join.mayExchange(id)) {
         this.#exchange(stream, nowMs);
@@ -233,10 +239,10 @@ export class Streams {
   received(id: StreamId, bytes: Uint8Array, nowMs: number): void {
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
+    stream.receivedBytes += bytes.length;
+    this.#core.metrics.tcpReceived.add(bytes.length);
     try {
-      if (stream.purpose.kind === "inbound") {
-        this.#countInbound(stream, bytes.length);
-      }
+      if (stream.purpose.kind === "inbound") this.#countInbound(bytes.length);
       const message = stream.reader.push(bytes);
       if (message !== undefined) this.#messageArrived(stream, message, nowMs);
     } catch (error) {
@@ -268,7 +274,7 @@ export class Streams {
     if (stream === undefined) return;
     const { purpose } = stream;
     if (purpose.kind === "inbound") {
-      this.#core.refuse(
+      this.#refuse(
         "ERR",
         `failed to receive: i/o timeout from=${purpose.from}`,
         nowMs,
@@ -289,6 +295,9 @@ export class Streams {
   // --- What arrived ---------------------------------------------------------
 
   #messageArrived(stream: Stream, message: StreamMessage, nowMs: number): void {
+    if (message.kind === "pushPull") {
+      this.#core.metrics.sizeRemote.record(stream.receivedBytes);
+    }
     switch (stream.purpose.kind) {
       case "inbound":
         this.#requestArrived(stream, stream.purpose.from, message, nowMs);
@@ -316,7 +325,7 @@ export class Streams {
     switch (message.kind) {
       case "ping":
         if (message.node !== "" && !core.isSelf(message.node)) {
-          core.refuse(
+          this.#refuse(
             "WARN",
             `Got ping for unexpected node ${message.node} from=${from}`,
             nowMs,
@@ -342,7 +351,7 @@ export class Streams {
         break;
       case "ack":
       case "error":
-        core.refuse(
+        this.#refuse(
           "ERR",
           `Received invalid msgType (${
             message.kind === "ack" ? 2 : 13
@@ -378,7 +387,7 @@ export class Streams {
       return;
     }
     this.#end(stream);
-    this.#joinStepDone(stream, undefined, nowMs);
+    this.#exchangeEnded(stream, undefined, nowMs);
   }
 
   /**
@@ -401,7 +410,7 @@ export class Streams {
   #merge(message: PushPull, from: string, nowMs: number): void {
     const problem = mergePushPull(this.#core, this.#claims, message, nowMs);
     if (problem === undefined) return;
-    this.#core.refuse(
+    this.#refuse(
       "ERR",
       `Failed push/pull merge: ${problem} from=${from}`,
       nowMs,
@@ -410,17 +419,23 @@ export class Streams {
 
   /** Bytes that make no sense; the sender is told only if the outer layers failed. */
   #unreadable(stream: Stream, error: WireError, nowMs: number): void {
-    const core = this.#core;
     const { purpose } = stream;
+    if (isKeyMismatch(error)) this.#core.metrics.decryptFailed.add();
     if (purpose.kind !== "inbound") {
       this.#failOutbound(stream, error.detail, nowMs);
       return;
     }
-    core.refuse("ERR", `${error.detail} from=${purpose.from}`, nowMs);
+    this.#refuse("ERR", `${error.detail} from=${purpose.from}`, nowMs);
     if (error instanceof StreamError && error.answer) {
       this.#write(stream, { kind: "error", text: error.reason }, "accepting");
     }
     this.#end(stream);
+  }
+
+  /** A stream of somebody else's is of no use to us. */
+  #refuse(level: LogLevel, text: string, nowMs: number): void {
+    this.#core.metrics.streamsRefused.add();
+    this.#core.refuse(level, text, nowMs);
   }
 
   #failOutbound(stream: Stream, why: string, nowMs: number): void {
@@ -433,6 +448,7 @@ export class Streams {
       return;
     }
     if (purpose.kind !== "pushPull") return;
+    core.metrics.pushPullFailed.add();
     const { target, join } = purpose;
     if (join === undefined) {
       core.log(
@@ -442,16 +458,19 @@ export class Streams {
     } else {
       core.log("DEBUG", `failed to join ${target.address}: ${why}`);
     }
-    this.#joinStepDone(stream, why, nowMs);
+    this.#exchangeEnded(stream, why, nowMs);
   }
 
-  #joinStepDone(
+  /** One of our push/pulls is over; if it is part of a join, that goes on. */
+  #exchangeEnded(
     stream: Stream,
     why: string | undefined,
     nowMs: number,
   ): void {
     const { purpose } = stream;
-    if (purpose.kind !== "pushPull" || purpose.join === undefined) return;
+    if (purpose.kind !== "pushPull") return;
+    this.#core.metrics.pushPullNode.record(nowMs - purpose.startedMs);
+    if (purpose.join === undefined) return;
     const { of: join, index } = purpose.join;
     this.#exchangeAll(join.ended(stream.id, index, why), nowMs);
     this.#advanceJoin(join, nowMs);
@@ -474,15 +493,14 @@ export class Streams {
         streamId: id,
       }),
       isDialed: false,
+      receivedBytes: 0,
     };
     this.#streams.set(id, stream);
     if (purpose.kind === "inbound") this.#inboundCount++;
     return stream;
   }
 
-  #countInbound(stream: Stream, byteCount: number): void {
-    if (stream.purpose.kind !== "inbound") return;
-    stream.purpose.bytes += byteCount;
+  #countInbound(byteCount: number): void {
     this.#inboundBytes += byteCount;
     if (this.#inboundBytes > INBOUND_BYTES_MAX) {
       throw new WireError(
@@ -498,11 +516,11 @@ export class Streams {
     role: "accepting" | "dialing",
   ): void {
     const core = this.#core;
-    core.emit({
-      kind: "write",
-      streamId: stream.id,
-      bytes: sealStream(encodeStreamMessage(message), core.codecConfig, role),
-    });
+    const body = encodeStreamMessage(message);
+    if (message.kind === "pushPull") core.metrics.sizeLocal.set(body.length);
+    const bytes = sealStream(body, core.codecConfig, role);
+    core.metrics.tcpSent.add(bytes.length);
+    core.emit({ kind: "write", streamId: stream.id, bytes });
   }
 
   #end(stream: Stream): void {
@@ -510,7 +528,7 @@ export class Streams {
     const core = this.#core;
     if (stream.purpose.kind === "inbound") {
       this.#inboundCount--;
-      this.#inboundBytes -= stream.purpose.bytes;
+      this.#inboundBytes -= stream.receivedBytes;
     }
     core.deadlines.delete(stream.row);
     core.emit({ kind: "close", streamId: stream.id });

@@ -93,7 +93,11 @@ export function open(
     throw new WireError("empty", "cannot decrypt empty payload");
   }
   if (version !== 0 && version !== 1) {
-    throw new WireError("badType", `unsupported encryption version ${version}`);
+    // Plain messages end up here too: their types are no versions.
+    throw new WireError(
+      "notEncrypted",
+      `unsupported encryption version ${version}`,
+    );
   }
   if (sealed.length < sealOverheadBytes(version)) {
     throw new WireError(

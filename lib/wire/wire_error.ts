@@ -29,6 +29,12 @@ export class WireError extends Error {
   }
 }
 
+/** Whether the keys of the two sides do not fit, or one side has none. */
+export function isKeyMismatch({ code }: WireError): boolean {
+  return code === "badKey" || code === "notEncrypted" ||
+    code === "notConfigured";
+}
+
 /**
  * Decodes, and puts the words of the log in front of what a refusal says.
  *

@@ -14,10 +14,10 @@ Deno.test("handlePackets() gives one checksum for one size", () => {
 Deno.test("handlePackets() makes the engine answer every ping and learn the members", () => {
   const work = makePacketWork(1_000);
   handlePackets(work);
-  const { packetsIn, packetsOut, refused } = work.engine.swim.counters;
-  assert.equal(packetsIn, 1_000);
-  assert.ok(packetsOut >= 500);
-  assert.equal(refused, 0);
+  const { packetsReceived, packetsSent, refused } = work.engine.swim.metrics;
+  assert.equal(packetsReceived.value, 1_000);
+  assert.ok(packetsSent.value >= 500);
+  assert.equal(refused.value, 0);
   assert.ok(work.engine.swim.members().length > 900);
 });
 

@@ -372,6 +372,31 @@ Deno.test("SerfNode knows where members are once they were pinged", async () => 
 
 // --- Events ----------------------------------------------------------------------
 
+Deno.test("SerfNode.metrics tell what the node counts, as values and as it happens", async () => {
+  await using nodes = new Nodes();
+  const node = await nodes.start("a");
+  const heard: string[] = [];
+  const stop = node.metrics.subscribe(({ name }, value) => {
+    if (name.startsWith("serf.events")) heard.push(`${name} ${value}`);
+  });
+  node.userEvent("deploy");
+  stop();
+  node.userEvent("deploy");
+  assert.deepEqual(heard, ["serf.events 1", "serf.events.deploy 1"]);
+  await node.shutdown();
+  const counted = new Map(
+    node.metrics.read().map((reading) => [
+      reading.metric.name,
+      "value" in reading ? reading.value : reading.summary.count,
+    ]),
+  );
+  assert.equal(counted.get("serf.events.deploy"), 2);
+  // From the very first moment on, and of all layers.
+  assert.equal(counted.get("serf.member.join"), 1);
+  assert.equal(counted.get("memberlist.msg.alive"), 1);
+  assert.equal(counted.get("memberlist.udp.send_failed"), 0);
+});
+
 Deno.test("SerfNode.events() has what happens from the call on, in order, until the end", async () => {
   await using nodes = new Nodes();
   const a = await nodes.start("a");

@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { utf8Text } from "../../lib/kit/bytes.ts";
+import { Metrics } from "../../lib/kit/metrics.ts";
 import type { SnapshotDisk } from "../../lib/net/snapshot_disk.ts";
 import { SnapshotStore } from "../../lib/net/snapshot_store.ts";
 import type { PersistOutput } from "../../lib/serf/event.ts";
+import { SERF_METRICS } from "../../lib/serf/metrics.ts";
 import { Life, readText, stateOf } from "../serf/snapshots.ts";
 import { until } from "./deadline.ts";
 
@@ -48,6 +50,7 @@ class FakeDisk implements SnapshotDisk {
 class Bench {
   readonly disk = new FakeDisk();
   readonly log: string[] = [];
+  readonly metrics = new Metrics();
   readonly store: SnapshotStore;
   /** Everything that the engine knows. */
   whole = "";
@@ -58,6 +61,7 @@ class Bench {
       recoveryIntervalMs,
     });
     this.store.attach({
+      metrics: this.metrics,
       log: (level, text) => this.log.push(`[${level}] ${text}`),
       requestRewrite: () => {
         this.requests++;
@@ -176,6 +180,30 @@ Deno.test("SnapshotStore recovers from a failed write with everything", async ()
   bench.disk.failsToAppend = false;
   bench.append("c\n");
   await bench.wrote("a\nb\nc\n");
+  await bench.store.close();
+});
+
+Deno.test("SnapshotStore counts its writes, and those that failed", async () => {
+  const bench = new Bench();
+  const { snapshotAppendLine, snapshotCompact, snapshotFailed } = bench.metrics
+    .of(SERF_METRICS);
+  const counts = () => [
+    snapshotAppendLine.count,
+    snapshotCompact.count,
+    snapshotFailed.value,
+  ];
+  const gate = Promise.withResolvers<void>();
+  bench.disk.gate = gate.promise;
+  bench.append("a\n");
+  setTimeout(gate.resolve, 20);
+  await bench.wrote("a\n");
+  await until("it counts", () => snapshotAppendLine.count === 1);
+  assert.ok(snapshotAppendLine.last > 10);
+  assert.deepEqual(counts(), [1, 0, 0]);
+  bench.disk.failsToAppend = true;
+  bench.append("b\n");
+  await bench.logged(FINISHED);
+  assert.deepEqual(counts(), [1, 1, 1]);
   await bench.store.close();
 });
 

@@ -72,8 +72,8 @@ Deno.test("Coordinates.pingCompleted() moves us, and keeps what the peer told", 
   coordinates.pingCompleted("b", answerOf(newer), 0);
   assert.deepEqual(coordinates.of("b"), newer);
   assert.equal(coordinates.peerCount, 1);
-  assert.equal(core.counters.coordinateRejected, 0);
-  assert.equal(core.counters.coordinateZeroRtt, 0);
+  assert.equal(core.metrics.coordinateRejected.value, 0);
+  assert.equal(core.metrics.coordinateZeroRtt.value, 0);
   assert.deepEqual(log(), []);
 });
 
@@ -135,16 +135,16 @@ Deno.test("Coordinates.pingCompleted() leaves all as it was when an answer is of
     assert.equal(coordinates.of(SELF), before, "we stay");
     assert.equal(coordinates.of("b"), undefined, "and keep nothing");
   }
-  assert.equal(core.counters.coordinateRejected, 3);
-  assert.equal(core.counters.refused, 2);
+  assert.equal(core.metrics.coordinateRejected.value, 3);
+  assert.equal(core.metrics.refused.value, 2);
 });
 
 Deno.test("Coordinates count round trips that our clock cannot see", () => {
   const { core, coordinates } = start();
   coordinates.pingCompleted("b", answerOf(THEIRS, 0), 0);
   coordinates.pingCompleted("b", answerOf(THEIRS, 0.001), 0);
-  assert.equal(core.counters.coordinateZeroRtt, 1);
-  assert.equal(core.counters.coordinateRejected, 0);
+  assert.equal(core.metrics.coordinateZeroRtt.value, 1);
+  assert.equal(core.metrics.coordinateRejected.value, 0);
 });
 
 Deno.test("Coordinates.resets counts results that were not finite", () => {

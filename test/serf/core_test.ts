@@ -42,7 +42,7 @@ Deno.test("SerfCore.refuse() logs a few lines a second and counts the rest", () 
   const { core } = parts;
   for (let i = 0; i < 25; i++) core.refuse("WARN", `line ${i}`, 0);
   assert.equal(parts.takeLog().length, 10);
-  assert.equal(core.counters.refused, 25);
+  assert.equal(core.metrics.refused.value, 25);
   assert.equal(core.deadlines.nextMs(), 1_000);
   assert.deepEqual(core.deadlines.takeDue(1_000), { kind: "refusals" });
   core.summarizeRefusals();

@@ -275,7 +275,7 @@ Deno.test("SerfEngine.swim shows the layer below", () => {
   const { swim } = (nodes as [Node, Node])[0].engine;
   assert.equal(swim.liveCount, 2);
   assert.equal(swim.member("b")?.state, "alive");
-  assert(swim.counters.packetsIn > 0);
+  assert(swim.metrics.packetsReceived.value > 0);
 });
 
 Deno.test("SerfEngine.stats() has the keys of serf", () => {

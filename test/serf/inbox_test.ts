@@ -202,7 +202,7 @@ Deno.test("Inbox drops what it cannot read, at the level of the fault", () => {
   ]);
   assert.match(log[5] ?? "", /^\[ERR\] serf: Error decoding relay header: /);
   assert.deepEqual(bench.queued(), []);
-  assert.equal(bench.core.counters.refused, 6);
+  assert.equal(bench.core.metrics.refused.value, 6);
 });
 
 Deno.test("Inbox survives any bytes", () => {
@@ -215,5 +215,5 @@ Deno.test("Inbox survives any bytes", () => {
     }),
     { numRuns: 2_000 },
   );
-  assert(bench.core.counters.refused > 100);
+  assert(bench.core.metrics.refused.value > 100);
 });

@@ -164,14 +164,14 @@ Deno.test("KeyQueries refuses a payload that holds no key, also an empty one", (
   const node = new Asked(new Keyring([key(1)]));
   const bad = ["", "07", "0781", "07a34b6579", "0781a34b657901"];
   for (const payload of bad) {
-    const before = node.parts.core.counters.refused;
+    const before = node.parts.core.metrics.refused.value;
     const answer = node.answer("install-key", bytesOfHex(payload));
     assert.deepEqual(answer, no(""), payload);
     assert.match(
       node.parts.takeLog().join("\n"),
       /^\[ERR\] serf: Failed to decode key request: [^\n]+$/,
     );
-    assert.equal(node.parts.core.counters.refused, before + 1);
+    assert.equal(node.parts.core.metrics.refused.value, before + 1);
   }
   assert.deepEqual(node.keys, [text(1)]);
   // The type byte is not looked at, and no key is the empty key.

@@ -99,9 +99,9 @@ Deno.test("Departures: a leave that nobody takes note of goes on, and ends with 
     "[WARN] serf: No member has acknowledged our leave",
   ]);
   assert.equal(cluster.finish(b, leave(cluster, b)).error, undefined);
-  const { packetsOut } = b.engine.swim.counters;
+  const sent = b.engine.swim.metrics.packetsSent.value;
   cluster.run(1_000);
-  const more = b.engine.swim.counters.packetsOut - packetsOut;
+  const more = b.engine.swim.metrics.packetsSent.value - sent;
   assert.ok(more <= 2, `${more} packets: probes, but no more requests`);
 });
 

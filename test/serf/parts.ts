@@ -3,6 +3,7 @@
  */
 
 import assert from "node:assert/strict";
+import { Metrics } from "../../lib/kit/metrics.ts";
 import { Random } from "../../lib/kit/random.ts";
 import { serfConfig } from "../../lib/serf/config.ts";
 import { Coordinates } from "../../lib/serf/coordinates.ts";
@@ -47,6 +48,7 @@ export function bodyOf(bytes: Uint8Array): Uint8Array {
 
 /** Mechanisms that share one core. Time is whatever a test says. */
 export class Parts {
+  readonly metrics = new Metrics();
   readonly core: SerfCore;
   readonly recent = new RecentIntents();
   readonly coordinates: Coordinates;
@@ -81,7 +83,7 @@ export class Parts {
       },
       ...options,
     });
-    this.core = new SerfCore(config, new Random(1));
+    this.core = new SerfCore(config, new Random(1), this.metrics);
     this.coordinates = new Coordinates(this.core);
     this.roster = new Roster(this.core, this.coordinates, this.recent);
     this.queues = new Queues(this.core, 1_396);

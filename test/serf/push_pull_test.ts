@@ -119,7 +119,7 @@ Deno.test("PushPulls.merge() refuses what is no state", () => {
   assert.equal(log[0], "[ERR] serf: Remote state is zero bytes");
   assert.equal(log[1], "[ERR] serf: Remote state has bad type prefix: 3");
   assert.match(log[2] ?? "", /^\[ERR\] serf: Failed to decode remote state: /);
-  assert.equal(parts.core.counters.refused, 3);
+  assert.equal(parts.core.metrics.refused.value, 3);
 });
 
 Deno.test("PushPulls.localState() tells all that we know", () => {

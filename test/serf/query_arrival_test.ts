@@ -20,7 +20,7 @@ Deno.test("ArrivedQueries passes each query on once", () => {
   assert.equal(queries.arrived(query(5n, 2), 0), true);
   assert.equal(queries.arrived(query(6n, 1), 0), true);
   assert.equal(core.queryClock.time, 7n);
-  assert.equal(core.counters.queries, 3);
+  assert.equal(core.metrics.queries.total.value, 3);
   assert.deepEqual(parts.takeEvents(), [
     "query: load@5=",
     "query: load@5=",
@@ -33,7 +33,7 @@ Deno.test("ArrivedQueries keeps a query to itself when asked to", () => {
   assert.equal(queries.arrived(query(5n, 1, { flags: 2 }), 0), false);
   assert.equal(queries.arrived(query(5n, 2, { flags: 1 }), 0), true);
   assert.equal(queries.arrived(query(5n, 3, { flags: 3 }), 0), false);
-  assert.equal(core.counters.queries, 3);
+  assert.equal(core.metrics.queries.total.value, 3);
 });
 
 Deno.test("ArrivedQueries drops queries older than its ring", () => {
@@ -55,7 +55,7 @@ Deno.test("ArrivedQueries bounds what one time may hold", () => {
   assert.deepEqual(parts.takeLog(), [
     "[WARN] serf: too many queries at time 1, dropping load",
   ]);
-  assert.equal(parts.core.counters.queries, 1_024);
+  assert.equal(parts.core.metrics.queries.total.value, 1_024);
 });
 
 Deno.test("ArrivedQueries delivers each query once in any order of arrival", () => {

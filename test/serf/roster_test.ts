@@ -206,7 +206,7 @@ Deno.test("Roster.gone() believes a member that has said itself that it goes", (
   roster.gone("b", 1, true);
   assert.deepEqual(parts.takeEvents(), ["member-leave: b(left)"]);
   assert.deepEqual(roster.leftNames(), ["b"]);
-  assert.equal(parts.core.counters.memberFailed, 0);
+  assert.equal(parts.core.metrics.memberFailed.value, 0);
   // The intent, overtaken, is still passed on, and causes no second event.
   assert.equal(roster.leaveIntent(leave("b", 5n), 2), "new");
   assert.deepEqual(parts.takeEvents(), []);
@@ -241,12 +241,12 @@ Deno.test("Roster.joined() counts a flap only within the flap timeout", () => {
   roster.joined(nodeOf("b"), 0);
   roster.gone("b", 10_000);
   roster.joined(nodeOf("b"), 10_999);
-  assert.equal(core.counters.memberFlap, 1);
+  assert.equal(core.metrics.memberFlap.value, 1);
   roster.gone("b", 20_000);
   roster.joined(nodeOf("b"), 21_000);
-  assert.equal(core.counters.memberFlap, 1);
-  assert.equal(core.counters.memberFailed, 2);
-  assert.equal(core.counters.memberJoin, 4);
+  assert.equal(core.metrics.memberFlap.value, 1);
+  assert.equal(core.metrics.memberFailed.value, 2);
+  assert.equal(core.metrics.memberJoin.value, 4);
   assert.equal(roster.failedCount, 0);
 });
 

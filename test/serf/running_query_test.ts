@@ -104,11 +104,11 @@ Deno.test("RunningQueries tells each ack and each answer of a member once", () =
   queries.responseArrived(reply(message, "b", "2"), 20);
   queries.responseArrived(reply(message, "b"), 20);
   assert.deepEqual(parts.takeReplies(), [`ack ${SELF}`, "b: 1", "ack b"]);
-  const { counters } = parts.core;
-  assert.equal(counters.queryAcks, 2);
-  assert.equal(counters.queryResponses, 1);
-  assert.equal(counters.queryDuplicateAcks, 1);
-  assert.equal(counters.queryDuplicateResponses, 1);
+  const { metrics } = parts.core;
+  assert.equal(metrics.queryAcks.value, 2);
+  assert.equal(metrics.queryResponses.value, 1);
+  assert.equal(metrics.queryDuplicateAcks.value, 1);
+  assert.equal(metrics.queryDuplicateResponses.value, 1);
   assert.equal(parts.core.queryClock.time, 2n, "a reply moves no clock");
 });
 

@@ -46,7 +46,7 @@ Deno.test("UserEvents tells events apart by time, name and payload alone", () =>
     "user: restart@5=v1",
     "user: deploy@6=v1",
   ]);
-  assert.equal(parts.core.counters.userEvents, 4);
+  assert.equal(parts.core.metrics.userEvents.total.value, 4);
 });
 
 Deno.test("UserEvents.ignoreBefore() drops silently and never goes back", () => {

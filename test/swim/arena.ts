@@ -11,6 +11,7 @@ import type { Alive } from "../../lib/wire/messages.ts";
 import { Random } from "../../lib/kit/random.ts";
 import { parseIp, splitHostPort } from "../../lib/kit/address.ts";
 import { Deadlines } from "../../lib/kit/deadlines.ts";
+import { Metrics } from "../../lib/kit/metrics.ts";
 import { type SwimConfig, swimConfig } from "../../lib/swim/config.ts";
 import { SwimEngine } from "../../lib/swim/engine.ts";
 import type { SwimHost } from "../../lib/swim/host.ts";
@@ -28,6 +29,7 @@ export interface Link {
 /** One node and everything it said. */
 export class Node implements SwimHost {
   readonly engine: SwimEngine;
+  readonly metrics = new Metrics();
   readonly events: SwimEvent[] = [];
   readonly logs: string[] = [];
   meta = new Uint8Array(0);
@@ -50,7 +52,7 @@ export class Node implements SwimHost {
     this.engine = new SwimEngine(config, this, {
       random,
       nextNonce: () => random.fill(new Uint8Array(12)),
-    });
+    }, this.metrics);
   }
 
   get name(): string {

@@ -177,7 +177,7 @@ Deno.test("alive messages that make no sense change nothing", () => {
   }
   feed(arena, a, { ...good, incarnation: 0 });
   assert.equal(a.engine.members().length, 1);
-  assert.equal(a.engine.counters.refused, bad.length);
+  assert.equal(a.engine.metrics.refused.value, bad.length);
   feed(arena, a, good);
   assert.equal(a.engine.members().length, 2);
 });

@@ -323,10 +323,10 @@ Deno.test("news leave at once after a quiet time, and an idle node does not goss
   const arena = new Arena();
   const [a, b] = arena.cluster(["a", "b"]) as [Node, Node];
   arena.advance(10_000);
-  const before = a.engine.counters.packetsOut;
+  const before = a.engine.metrics.packetsSent.value;
   arena.advance(5_000);
   // One ping and one ack per second, nothing else.
-  assert.ok(a.engine.counters.packetsOut - before <= 12);
+  assert.ok(a.engine.metrics.packetsSent.value - before <= 12);
   a.broadcasts.push(Uint8Array.of(MessageType.user, 42));
   a.engine.wakeGossip(arena.nowMs);
   arena.perform(a);
@@ -405,7 +405,7 @@ Deno.test("a flood of garbage becomes a few log lines and a count", () => {
   }
   arena.perform(a);
   arena.advance(1_000);
-  assert.equal(a.engine.counters.refused, 1_000);
+  assert.equal(a.engine.metrics.refused.value, 1_000);
   assert.equal(a.logs.length - before, 11);
   assert.match(a.logs.at(-1) ?? "", /990 more messages were refused/);
 });

@@ -1,0 +1,37 @@
+/**
+ * What only the driver can count: that the system did not take or give something.
+ *
+ * Streams that the driver turns away are counted with those that the engine does,
+ * and bytes and packets where the engine counts them; see `lib/swim/metrics.ts`.
+ */
+
+import { counter, type Instruments, MetricSet } from "../kit/metrics.ts";
+
+const DEFINITIONS = {
+  udpSendsDropped: counter(
+    "memberlist.udp.send_dropped",
+    "",
+    "Packets dropped because too many were on their way to the system. Any: this machine cannot keep up",
+  ),
+  udpSendsFailed: counter(
+    "memberlist.udp.send_failed",
+    "",
+    "Packets that the system did not send. Rising: a network is down, or a firewall says no",
+  ),
+  udpReceivesFailed: counter(
+    "memberlist.udp.receive_failed",
+    "",
+    "Reads of the packet socket that failed",
+  ),
+  tcpAcceptsFailed: counter(
+    "memberlist.tcp.accept_failed",
+    "",
+    "Streams that the system did not hand over. Rising: too many files are open",
+  ),
+} as const;
+
+export const NET_METRICS: MetricSet<typeof DEFINITIONS> = new MetricSet(
+  DEFINITIONS,
+);
+
+export type NetMetrics = Instruments<typeof DEFINITIONS>;
