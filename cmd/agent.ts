@@ -23,9 +23,16 @@ import type { InitProcess } from "../lib/agent/init_process.ts";
 import { Reloader } from "../lib/agent/reload.ts";
 import { retryJoin } from "../lib/agent/retry_join.ts";
 import { keepSeeds, SeedSchedule } from "../lib/agent/seeds.ts";
-import { awaitEnd, ProcessSignals } from "../lib/agent/signals.ts";
+import { watchRuntime } from "../lib/agent/runtime_metrics.ts";
+import {
+  awaitEnd,
+  onDumpSignal,
+  ProcessSignals,
+} from "../lib/agent/signals.ts";
 import type { Syslog } from "../lib/agent/syslog.ts";
 import { engineProblems } from "../lib/agent/start_checks.ts";
+import { Telemetry } from "../lib/agent/telemetry.ts";
+import { Metrics } from "../lib/kit/metrics.ts";
 import { monotonicMs, wallClock } from "../lib/net/clock.ts";
 import { seededRandom } from "../lib/net/entropy.ts";
 import { interfaceAddresses } from "../lib/net/interfaces.ts";
@@ -161,9 +168,19 @@ async function runAgent(
     now: wallClock,
   });
   const syslog = await openSyslog(settings, log);
+  const metrics = new Metrics();
+  await using telemetry = Telemetry.start({
+    metrics,
+    statsdAddr: settings.statsdAddr,
+    statsiteAddr: settings.statsiteAddr,
+    hostname: () => Deno.hostname(),
+    log: (level, text) => log.log(level, text),
+  });
+  using _dumps = onDumpSignal(() => terminal.err(telemetry.dump()));
   const init = Deno.pid === 1 ? await beInit(log) : undefined;
   console.say("Starting Serf agent...");
-  const agent = await Agent.start(settings, log);
+  const agent = await Agent.start(settings, log, metrics);
+  const unwatch = watchRuntime(metrics, () => agent.loopCount);
   let discovery: Discovery | undefined;
   try {
     discovery = await discover(agent, settings, log);
@@ -186,6 +203,7 @@ async function runAgent(
     });
   } finally {
     discovery?.close();
+    unwatch();
     await agent.shutdown();
     await init?.endOthers();
     syslog?.close();

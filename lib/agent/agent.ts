@@ -22,6 +22,7 @@ import { decodeBase64 } from "../kit/base64.ts";
 import type { HostPort } from "../kit/address.ts";
 import { utf8Text } from "../kit/bytes.ts";
 import type { LogLevel } from "../kit/log.ts";
+import { Metrics } from "../kit/metrics.ts";
 import { quoteText } from "../kit/quote.ts";
 import { BindError } from "../net/bind.ts";
 import {
@@ -80,6 +81,8 @@ export class RpcStartError extends AgentStartError {}
 export class Agent implements RpcTarget {
   /** Fulfilled when the agent is down. */
   readonly down: Promise<void>;
+  /** All that the agent and its node count. */
+  readonly metrics: Metrics;
 
   readonly #settings: AgentSettings;
   readonly #log: AgentLog;
@@ -94,14 +97,20 @@ export class Agent implements RpcTarget {
   /**
    * Starts gossiping. Commands are served from `serveRpc` on.
    *
+   * @param metrics where to count; absent, in one of its own
    * @throws {AgentStartError} nothing is left open then
    */
-  static async start(settings: AgentSettings, log: AgentLog): Promise<Agent> {
+  static async start(
+    settings: AgentSettings,
+    log: AgentLog,
+    metrics: Metrics = new Metrics(),
+  ): Promise<Agent> {
     const tags = await openTags(settings, log);
     const keyring = await openKeyring(settings, log);
     const snapshot = await openSnapshot(settings);
     try {
-      return new Agent({ ...settings, tags }, log, { keyring, snapshot });
+      const parts = { metrics, keyring, snapshot };
+      return new Agent({ ...settings, tags }, log, parts);
     } catch (error) {
       await snapshot?.close();
       throw error;
@@ -111,8 +120,10 @@ export class Agent implements RpcTarget {
   private constructor(
     settings: AgentSettings,
     log: AgentLog,
-    parts: DriverParts,
+    parts: AgentParts,
   ) {
+    const { metrics } = parts;
+    this.metrics = metrics;
     this.#settings = settings;
     this.#log = log;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -123,6 +134,8 @@ export class Agent implements RpcTarget {
       log: (level, text) => log.log(level, text),
       self: () => this.#driver.localMember(),
       respond: (query, payload) => this.respond(query, payload),
+      onInvoked: (script, durationMs) =>
+        metrics.sample(`agent.invoke.${script}`).record(durationMs),
     });
     this.subscribeEvents((event) => this.#handlers.handle(event));
     log.log("INFO", "agent: Serf agent starting");
@@ -153,6 +166,7 @@ export class Agent implements RpcTarget {
         target: this,
         at,
         authKey: this.#settings.rpcAuth,
+        metrics: this.metrics,
       });
     } catch (error) {
       const reason = "path" in at
@@ -334,13 +348,10 @@ export class Agent implements RpcTarget {
    * Figures for operators, by section.
    *
    * `runtime` has the keys of Go's runtime. What runs concurrently here are not
-   * goroutines but waiting loops: the datagram reader, the two acceptors, the
-   * timer, and one for each open stream and control connection; `goroutines`
-   * counts those. All of them share one thread, hence `max_procs`.
+   * goroutines but waiting loops; `goroutines` counts those. All of them share one
+   * thread, hence `max_procs`.
    */
   stats(): ReadonlyMap<string, ReadonlyMap<string, string>> {
-    const loops = 4 + this.#driver.streamCount +
-      (this.#rpc?.connectionCount ?? 0);
     return new Map<string, ReadonlyMap<string, string>>([
       ["agent", new Map([["name", this.#settings.nodeName]])],
       [
@@ -350,7 +361,7 @@ export class Agent implements RpcTarget {
           ["arch", goArchitecture(Deno.build.arch)],
           ["version", `deno${Deno.version.deno}`],
           ["max_procs", "1"],
-          ["goroutines", String(loops)],
+          ["goroutines", String(this.loopCount)],
           ["cpu_count", String(navigator.hardwareConcurrency)],
         ]),
       ],
@@ -358,6 +369,14 @@ export class Agent implements RpcTarget {
       ["tags", this.#driver.localMember().tags],
       ["event_handlers", this.#handlers.stats()],
     ]);
+  }
+
+  /**
+   * Waiting loops: the datagram reader, the two acceptors, the timer, and one for
+   * each open stream and control connection.
+   */
+  get loopCount(): number {
+    return 4 + this.#driver.streamCount + (this.#rpc?.connectionCount ?? 0);
   }
 
   /** Where a member is in the network; `undefined` when that is not known. */
@@ -457,15 +476,16 @@ function goArchitecture(arch: typeof Deno.build.arch): string {
   return arch === "x86_64" ? "amd64" : "arm64";
 }
 
-/** What is made before the driver, since it takes time. */
-interface DriverParts {
+/** What is there before the agent. */
+interface AgentParts {
+  readonly metrics: Metrics;
   readonly keyring: Keyring | undefined;
   readonly snapshot: SnapshotStore | undefined;
 }
 
 function startDriver(
   settings: AgentSettings,
-  { keyring, snapshot }: DriverParts,
+  { metrics, keyring, snapshot }: AgentParts,
   listeners: {
     onEvent(event: SerfEvent): void;
     onLog(level: LogLevel, text: string): void;
@@ -477,6 +497,7 @@ function startDriver(
       bind: settings.bind,
       ...(settings.advertise && { advertise: settings.advertise }),
       ...(snapshot && { snapshot }),
+      metrics,
       config: driverConfig(settings, keyring),
       ...keyringSaver(settings),
       ...listeners,

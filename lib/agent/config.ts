@@ -93,6 +93,9 @@ export interface AgentSettings {
   readonly reconnectIntervalMs: number;
   readonly reconnectTimeoutMs: number;
   readonly tombstoneTimeoutMs: number;
+  /** As given; empty for none. A bad one is no reason not to start. */
+  readonly statsdAddr: string;
+  readonly statsiteAddr: string;
   readonly queryBytesMax: number;
   readonly queryResponseBytesMax: number;
   /** Not checked yet either. */
@@ -282,6 +285,8 @@ export async function resolveSettings(
     reconnectIntervalMs: merged.reconnectIntervalMs,
     reconnectTimeoutMs: merged.reconnectTimeoutMs,
     tombstoneTimeoutMs: merged.tombstoneTimeoutMs,
+    statsdAddr: merged.statsdAddr,
+    statsiteAddr: merged.statsiteAddr,
     queryBytesMax: merged.queryBytesMax,
     queryResponseBytesMax: merged.queryResponseBytesMax,
     userEventBytesMax: merged.userEventBytesMax,

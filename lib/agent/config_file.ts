@@ -39,7 +39,6 @@ import {
   type ConfigKey,
   FILE_KEYS,
   IDLE_KEYS,
-  UNSUPPORTED_KEYS,
 } from "./config_keys.ts";
 import type { SettingsLayer } from "./config_layer.ts";
 import type { HandlerObject } from "./handler_spec.ts";
@@ -114,9 +113,6 @@ class Decoder {
     }
     for (const written of unused) {
       if (isOneOf(IDLE_KEYS, written)) unused.delete(written);
-      if (!isOneOf(UNSUPPORTED_KEYS, written)) continue;
-      unused.delete(written);
-      this.#problems.push(`'${written}' is not supported yet`);
     }
     this.#complainOf(unused);
     return {

@@ -361,6 +361,20 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     effect: "Members that left are forgotten after this",
   },
   {
+    key: "statsd_addr",
+    kind: "text",
+    setting: "statsdAddr",
+    takes: 'an address with a port, such as "127.0.0.1:8125"',
+    effect: "Sends metrics there over UDP, as statsd takes them",
+  },
+  {
+    key: "statsite_addr",
+    kind: "text",
+    setting: "statsiteAddr",
+    takes: 'an address with a port, such as "127.0.0.1:8125"',
+    effect: "Sends metrics there over TCP, as statsite takes them",
+  },
+  {
     key: "query_size_limit",
     kind: "integer",
     setting: "queryBytesMax",
@@ -429,12 +443,6 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
 /** Keys of the original that mean nothing here, and do not there. */
 export const IDLE_KEYS: ReadonlySet<string> = new Set([
   "MsgpackUseNewTimeFormat",
-]);
-
-/** Keys of the original for what this program cannot do yet. */
-export const UNSUPPORTED_KEYS: ReadonlySet<string> = new Set([
-  "statsd_addr",
-  "statsite_addr",
 ]);
 
 /** The keys that files may have. */

@@ -72,6 +72,10 @@ export interface SettingsLayer {
   readonly leaveOnTerminate?: boolean;
   /** Do not leave the cluster on SIGINT. */
   readonly skipLeaveOnInterrupt?: boolean;
+  /** Where metrics are sent over UDP: `HOST:PORT`. */
+  readonly statsdAddr?: string;
+  /** Where metrics are sent over TCP: `HOST:PORT`. */
+  readonly statsiteAddr?: string;
   /** Largest encoded query that we send, bytes. */
   readonly queryBytesMax?: number;
   /** Largest encoded answer to a query that we send, bytes. */
@@ -143,6 +147,8 @@ export const DEFAULT_SETTINGS = {
   rejoinAfterLeave: false,
   leaveOnTerminate: false,
   skipLeaveOnInterrupt: false,
+  statsdAddr: "",
+  statsiteAddr: "",
   queryBytesMax: 1_024,
   queryResponseBytesMax: 1_024,
   userEventBytesMax: 512,

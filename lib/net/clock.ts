@@ -2,8 +2,8 @@
  * The two clocks of a real node.
  *
  * Engines live on the monotonic one: it starts anywhere, never goes back, and a
- * correction of the system time does not move it. The wall clock is for people,
- * and only log lines read it.
+ * correction of the system time does not move it. The wall clock is for people:
+ * only log lines and the metrics of the last minute read it.
  */
 
 /** Milliseconds since some fixed instant; never goes back. */
@@ -14,4 +14,9 @@ export function monotonicMs(): number {
 /** The time of day, as the system believes it. */
 export function wallClock(): Date {
   return new Date();
+}
+
+/** The same in milliseconds since 1970, for whoever asks very often. */
+export function wallMs(): number {
+  return Date.now();
 }

@@ -1,5 +1,6 @@
 /**
- * What only the driver can count: that the system did not take or give something.
+ * What only the driver can count: that the system did not take or give something;
+ * and what goes on at the control port of an agent.
  *
  * Streams that the driver turns away are counted with those that the engine does,
  * and bytes and packets where the engine counts them; see `lib/swim/metrics.ts`.
@@ -35,3 +36,28 @@ export const NET_METRICS: MetricSet<typeof DEFINITIONS> = new MetricSet(
 );
 
 export type NetMetrics = Instruments<typeof DEFINITIONS>;
+
+/** Of the control port; the first two as in Serf's `ipc.go`. */
+const RPC_DEFINITIONS = {
+  accepts: counter(
+    "agent.ipc.accept",
+    "",
+    "Clients that the control port let in",
+  ),
+  commands: counter(
+    "agent.ipc.command",
+    "",
+    "Requests of clients, refused ones included, handshakes too",
+  ),
+  refusals: counter(
+    "agent.ipc.refused",
+    "",
+    "Clients that the control port did not let in, since it was full. Any: somebody opens connections and does not close them",
+  ),
+} as const;
+
+export const RPC_METRICS: MetricSet<typeof RPC_DEFINITIONS> = new MetricSet(
+  RPC_DEFINITIONS,
+);
+
+export type RpcMetrics = Instruments<typeof RPC_DEFINITIONS>;

@@ -12,6 +12,7 @@
 
 import { unreachable } from "../kit/assert.ts";
 import type { LogLevel } from "../kit/log.ts";
+import type { Counter } from "../kit/metrics.ts";
 import { filterMembers, needsCompiler } from "../rpc/member_filter.ts";
 import {
   type MemberFilter,
@@ -65,6 +66,8 @@ export interface ConnectionOptions {
   readonly peer: string;
   /** What the client is told instead of being served; absent to serve it. */
   readonly refusal?: string;
+  /** Counts requests. */
+  readonly commands?: Counter;
   /** Called once, when nothing is left of the connection. */
   onEnd(): void;
 }

@@ -6,7 +6,9 @@
  * the `RpcTarget`. Source: serf, `ipc.go`.
  */
 
+import { Metrics } from "../kit/metrics.ts";
 import { RpcErrorText } from "../rpc/protocol.ts";
+import { RPC_METRICS, type RpcMetrics } from "./metrics.ts";
 import { closeQuietly, Connection } from "./rpc_connection.ts";
 import type { RpcTarget } from "./rpc_target.ts";
 import {
@@ -25,6 +27,8 @@ export interface RpcServerOptions {
   readonly at: RpcEndpoint;
   /** The token that clients must show; empty for none. */
   readonly authKey: string;
+  /** Where to count; absent, in one of its own. */
+  readonly metrics?: Metrics;
 }
 
 /** Clients served at once; further ones are told so, and go. */
@@ -41,6 +45,7 @@ export class RpcServer {
 
   readonly #target: RpcTarget;
   readonly #authKey: string;
+  readonly #counts: RpcMetrics;
   readonly #listener: RpcListener;
   readonly #connections = new Set<Connection>();
   readonly #refused = new Set<Connection>();
@@ -55,6 +60,7 @@ export class RpcServer {
   private constructor(options: RpcServerOptions) {
     this.#target = options.target;
     this.#authKey = options.authKey;
+    this.#counts = (options.metrics ?? new Metrics()).of(RPC_METRICS);
     this.#listener = RpcListener.open(options.at);
     this.endpoint = this.#listener.endpoint;
     this.#unsubscribe = this.#target.subscribeEvents((event) => {
@@ -109,10 +115,12 @@ export class RpcServer {
   #admit(conn: RpcConn): void {
     const peer = peerOf(conn, this.endpoint);
     if (this.#connections.size < CONNECTIONS_MAX) {
+      this.#counts.accepts.add();
       this.#target.log("INFO", `agent.ipc: Accepted client: ${peer}`);
       this.#start(conn, { peer, among: this.#connections });
       return;
     }
+    this.#counts.refusals.add();
     this.#target.log("WARN", `agent.ipc: Too many clients, refused: ${peer}`);
     const refusal = RpcErrorText.tooManyClients;
     if (this.#refused.size >= REFUSALS_MAX) closeQuietly(conn);
@@ -127,6 +135,7 @@ export class RpcServer {
     const connection = new Connection(conn, {
       target: this.#target,
       authKey: this.#authKey,
+      commands: this.#counts.commands,
       ...rest,
       onEnd: () => among.delete(connection),
     });

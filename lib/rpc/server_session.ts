@@ -40,6 +40,7 @@
 import { assert } from "../kit/assert.ts";
 import { concatBytes } from "../kit/bytes.ts";
 import { type LogLevel, parseLogLevel } from "../kit/log.ts";
+import type { Counter } from "../kit/metrics.ts";
 import type { QueryEvent, QueryReply, SerfEvent } from "../serf/event.ts";
 import { WireError } from "../wire/wire_error.ts";
 import { isSameSecret } from "./auth.ts";
@@ -102,6 +103,8 @@ export interface SessionOptions {
   readonly peer: string;
   /** What the first request is answered with, before the end; absent to serve. */
   readonly refusal?: string;
+  /** Counts requests, from the handshake on. */
+  readonly commands?: Counter;
 }
 
 /** Records that were dropped, as the log names them. */
@@ -123,6 +126,7 @@ export class ServerSession {
   readonly #authKey: string;
   readonly #peer: string;
   readonly #refusal: string | undefined;
+  readonly #commands: Counter | undefined;
   readonly #cutter = new ValueCutter(STRANGER_LIMITS);
   #access: Access = "new";
   #reading: Reading = { kind: "header" };
@@ -140,6 +144,7 @@ export class ServerSession {
     this.#authKey = options.authKey;
     this.#peer = options.peer;
     this.#refusal = options.refusal;
+    this.#commands = options.commands;
   }
 
   /** Whether more bytes would be looked at now. */
@@ -315,6 +320,8 @@ export class ServerSession {
   #onHeader(): void {
     const { command } = this.#header;
     const format = commandFormat(command);
+    const isRequest = this.#access !== "new" || command === "handshake";
+    if (isRequest && this.#refusal === undefined) this.#commands?.add();
     if (this.#refusal !== undefined) {
       this.#respond(this.#refusal);
       this.#close();

@@ -41,6 +41,8 @@ Deno.test("readSettings() fills in the defaults of Serf's agent", async () => {
     reconnectIntervalMs: 30_000,
     reconnectTimeoutMs: 86_400_000,
     tombstoneTimeoutMs: 86_400_000,
+    statsdAddr: "",
+    statsiteAddr: "",
     queryBytesMax: 1_024,
     queryResponseBytesMax: 1_024,
     userEventBytesMax: 512,

@@ -78,11 +78,6 @@ const HANDLERS = "takes a list of handlers, such as " +
 /** What the original takes, or words otherwise: name, file, what we say. */
 const OURS: readonly (readonly [string, string, string])[] = [
   [
-    "a key of something that is not built yet",
-    '{"statsd_addr": "127.0.0.1:8125"}',
-    "1 error(s) decoding:\n\n* 'statsd_addr' is not supported yet",
-  ],
-  [
     "a flag that files do not have",
     '{"disable_compression": true}',
     "1 error(s) decoding:\n\n* '' has invalid keys: disable_compression\n" +

@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { concatBytes, hexOf } from "../../lib/kit/bytes.ts";
 import { KeyError } from "../../lib/net/driver.ts";
+import { Metrics } from "../../lib/kit/metrics.ts";
+import { RPC_METRICS, type RpcMetrics } from "../../lib/net/metrics.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import { Connection } from "../../lib/net/rpc_connection.ts";
 import {
@@ -48,13 +50,21 @@ const TCP: RpcEndpoint = { host: "127.0.0.1", port: 0 };
 async function serving(
   at: RpcEndpoint,
   test: (
-    served: { target: FakeTarget; server: RpcServer; address: string },
+    served: {
+      target: FakeTarget;
+      server: RpcServer;
+      address: string;
+      counts: RpcMetrics;
+    },
   ) => Promise<void>,
 ): Promise<void> {
   const target = new FakeTarget();
-  const server = RpcServer.start({ target, at, authKey: "" });
+  const metrics = new Metrics();
+  const counts = metrics.of(RPC_METRICS);
+  const server = RpcServer.start({ target, at, authKey: "", metrics });
+  const address = formatRpcEndpoint(server.endpoint);
   try {
-    await test({ target, server, address: formatRpcEndpoint(server.endpoint) });
+    await test({ target, server, address, counts });
   } finally {
     await server.shutdown();
   }
@@ -329,7 +339,7 @@ function countValues(bytes: Uint8Array): number {
 }
 
 Deno.test("clients beyond the limit are told so, and nobody else notices", () =>
-  serving(TCP, async ({ target, server, address }) => {
+  serving(TCP, async ({ target, server, address, counts }) => {
     const first = await RpcClient.connect({ address });
     const conns: RpcConn[] = [];
     while (conns.length < CONNECTIONS_MAX - 1) {
@@ -344,6 +354,10 @@ Deno.test("clients beyond the limit are told so, and nobody else notices", () =>
         message: "Too many clients of this agent",
       });
     }
+    assert.deepEqual(
+      [counts.accepts.value, counts.refusals.value, counts.commands.value],
+      [CONNECTIONS_MAX, 3, 1],
+    );
     assert.deepEqual(await first.members(), []);
     // Those who say nothing are held for a moment, and not many of them.
     const silent: RpcConn[] = [];

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { concatBytes, utf8Bytes } from "../../lib/kit/bytes.ts";
+import { Metrics } from "../../lib/kit/metrics.ts";
 import { KeyError, type QueryListener } from "../../lib/net/driver.ts";
+import { RPC_METRICS } from "../../lib/net/metrics.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import { RpcServer } from "../../lib/net/rpc_server.ts";
 import {
@@ -104,6 +106,34 @@ Deno.test("RpcServer serves every request of a client", () =>
     ]);
     client.close();
   }));
+
+Deno.test("RpcServer counts clients and their requests from the handshake on", async () => {
+  const metrics = new Metrics();
+  const { accepts, commands } = metrics.of(RPC_METRICS);
+  const server = RpcServer.start({
+    target: new FakeTarget(),
+    at: { host: "127.0.0.1", port: 0 },
+    authKey: "secret",
+    metrics,
+  });
+  const address = `127.0.0.1:${server.port}`;
+  const client = await RpcClient.connect({ address, authKey: "secret" });
+  await client.members();
+  // The handshake, the token, and the request.
+  assert.deepEqual([accepts.value, commands.value], [1, 3]);
+  client.close();
+  const refused = await rawConnection(address, ["stats"]);
+  await until("the refusal is counted", () => commands.value === 5);
+  refused.close();
+  const rude = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  const session = new ClientSession();
+  await rude.write(session.startRequest("stats", "none").bytes);
+  assert.ok(await rude.read(new Uint8Array(512)) !== null);
+  rude.close();
+  await server.shutdown();
+  // Without a handshake nothing is a request.
+  assert.deepEqual([accepts.value, commands.value], [3, 5]);
+});
 
 Deno.test("RpcServer passes on what the agent refuses, word for word", () =>
   serving(async ({ target, address }) => {
