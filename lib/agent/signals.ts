@@ -30,11 +30,29 @@ export interface SignalSource {
   next(): Promise<AgentSignal>;
 }
 
-const SIGNALS: readonly (readonly [Deno.Signal, AgentSignal])[] = [
+type SignalTable = readonly (readonly [Deno.Signal, AgentSignal])[];
+
+const UNIX_SIGNALS: SignalTable = [
   ["SIGINT", "interrupt"],
   ["SIGTERM", "terminated"],
   ["SIGHUP", "hangup"],
 ];
+
+/**
+ * Ctrl-Break is an interrupt, and the end of the terminal or of the session a
+ * termination, as Go's programs have it. Nothing there says to reload.
+ */
+const WINDOWS_SIGNALS: SignalTable = [
+  ["SIGINT", "interrupt"],
+  ["SIGBREAK", "interrupt"],
+  ["SIGTERM", "terminated"],
+  ["SIGHUP", "terminated"],
+];
+
+/** What the signals of an operating system mean to an agent. */
+export function signalTableOf(os: typeof Deno.build.os): SignalTable {
+  return os === "windows" ? WINDOWS_SIGNALS : UNIX_SIGNALS;
+}
 
 /** The signals of this process. While it exists they have no other effect. */
 export class ProcessSignals implements SignalSource {
@@ -43,9 +61,7 @@ export class ProcessSignals implements SignalSource {
   #wake: ((signal: AgentSignal) => void) | undefined;
 
   constructor() {
-    for (const [name, signal] of SIGNALS) {
-      // Windows has no SIGTERM that a program could hear.
-      if (name === "SIGTERM" && Deno.build.os === "windows") continue;
+    for (const [name, signal] of signalTableOf(Deno.build.os)) {
       const listener = () => this.#onSignal(signal);
       Deno.addSignalListener(name, listener);
       this.#listeners.push([name, listener]);

@@ -5,6 +5,7 @@ import {
   type EndingAgent,
   type EndOptions,
   type SignalSource,
+  signalTableOf,
 } from "../../lib/agent/signals.ts";
 
 /** Short, and still far above what a leave that works takes here. */
@@ -191,4 +192,11 @@ Deno.test({
     assert.deepEqual(heard, ["ready", "hangup", "interrupt", "closed"]);
     assert.equal((await child.status).signal, "SIGTERM");
   },
+});
+
+Deno.test("signalTableOf() never takes a closed window for a wish to reload", () => {
+  assert.equal(new Map(signalTableOf("linux")).get("SIGHUP"), "hangup");
+  const onWindows = new Map(signalTableOf("windows"));
+  assert.equal(onWindows.get("SIGHUP"), "terminated");
+  assert.equal(onWindows.get("SIGBREAK"), "interrupt");
 });
