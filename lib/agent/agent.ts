@@ -24,12 +24,9 @@ import { utf8Text } from "../kit/bytes.ts";
 import type { LogLevel } from "../kit/log.ts";
 import { Metrics } from "../kit/metrics.ts";
 import { quoteText } from "../kit/quote.ts";
-import { BindError } from "../net/bind.ts";
 import {
-  type DriverConfig,
-  type DriverOptions,
   KeyError,
-  NodeDriver,
+  type NodeDriver,
   type QueryListener,
 } from "../net/driver.ts";
 import { resolveListenAddress } from "../net/resolve.ts";
@@ -39,33 +36,25 @@ import {
   unixPathOf,
 } from "../net/rpc_endpoint.ts";
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
-import type { SnapshotStore } from "../net/snapshot_store.ts";
 import { listenErrorText, systemErrorText } from "../net/system_error.ts";
 import type { RpcKeyRequest, RpcQuery, TagChanges } from "../rpc/protocol.ts";
 import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import { INTERNAL_PREFIX, PING_QUERY } from "../serf/internal_query.ts";
 import { NO_KEY_REPORT } from "../serf/key_manager.ts";
 import type { Member } from "../serf/member.ts";
-import { PROFILES } from "../swim/config.ts";
-import type { Keyring } from "../wire/keyring.ts";
+import { type AgentParts, startDriver } from "./agent_driver.ts";
 import type { AgentSettings } from "./config.ts";
 import { EventHandlers } from "./event_handlers.ts";
 import type { EventHandler } from "./handler_spec.ts";
 import { openKeyring } from "./keyring.ts";
-import { writeKeyringFile } from "./keyring_file.ts";
 import type { AgentLog, LogListener } from "./log.ts";
 import { openTags } from "./own_tags.ts";
 import { openSnapshot } from "./snapshot.ts";
-import { AgentStartError, startText } from "./start_error.ts";
+import { AgentStartError } from "./start_error.ts";
 import { TagChanger } from "./tag_changer.ts";
 import { refuseOtherTags, writeTagsFile } from "./tags_file.ts";
 
 export { AgentStartError } from "./start_error.ts";
-
-/** Longest wait of a member or user event for others of its kind, ms. */
-const COALESCE_PERIOD_MS = 3_000;
-/** Quiet time that ends this wait, ms. */
-const QUIESCENT_PERIOD_MS = 1_000;
 
 /** What the log calls each key request. */
 const KEY_REQUEST_NAMES = {
@@ -474,86 +463,6 @@ function eventText(event: SerfEvent): string {
 /** Go's name of a processor architecture. */
 function goArchitecture(arch: typeof Deno.build.arch): string {
   return arch === "x86_64" ? "amd64" : "arm64";
-}
-
-/** What is there before the agent. */
-interface AgentParts {
-  readonly metrics: Metrics;
-  readonly keyring: Keyring | undefined;
-  readonly snapshot: SnapshotStore | undefined;
-}
-
-function startDriver(
-  settings: AgentSettings,
-  { metrics, keyring, snapshot }: AgentParts,
-  listeners: {
-    onEvent(event: SerfEvent): void;
-    onLog(level: LogLevel, text: string): void;
-    onNameLost(): void;
-  },
-): NodeDriver {
-  try {
-    return NodeDriver.start({
-      bind: settings.bind,
-      ...(settings.advertise && { advertise: settings.advertise }),
-      ...(snapshot && { snapshot }),
-      metrics,
-      config: driverConfig(settings, keyring),
-      ...keyringSaver(settings),
-      ...listeners,
-    });
-  } catch (error) {
-    if (!(error instanceof BindError) && !(error instanceof RangeError)) {
-      throw error;
-    }
-    const where = error instanceof BindError
-      ? "Failed to create memberlist: "
-      : "";
-    throw new AgentStartError(startText(`${where}${error.message}`), {
-      cause: error,
-    });
-  }
-}
-
-/** The settings of the agent as the engine knows them. */
-export function driverConfig(
-  settings: AgentSettings,
-  keyring: Keyring | undefined,
-): DriverConfig {
-  return {
-    protocolVersion: settings.protocol,
-    tags: settings.tags,
-    coalescePeriodMs: COALESCE_PERIOD_MS,
-    quiescentPeriodMs: QUIESCENT_PERIOD_MS,
-    userCoalescePeriodMs: COALESCE_PERIOD_MS,
-    userQuiescentPeriodMs: QUIESCENT_PERIOD_MS,
-    userEventBytesMax: settings.userEventBytesMax,
-    queryBytesMax: settings.queryBytesMax,
-    queryResponseBytesMax: settings.queryResponseBytesMax,
-    broadcastTimeoutMs: settings.broadcastTimeoutMs,
-    reconnectIntervalMs: settings.reconnectIntervalMs,
-    reconnectTimeoutMs: settings.reconnectTimeoutMs,
-    tombstoneTimeoutMs: settings.tombstoneTimeoutMs,
-    enableNameConflictResolution: settings.nameResolution,
-    enableCoordinates: settings.coordinates,
-    validateNodeNames: settings.validateNodeNames,
-    swim: {
-      name: settings.nodeName,
-      profile: PROFILES[settings.profile],
-      compression: settings.compression,
-      ...(keyring && { keyring }),
-      // Everything is produced: monitors may ask for any level.
-      logLevel: "TRACE",
-    },
-  };
-}
-
-/** Keeps changes of the keys, where there is a file for them. */
-function keyringSaver(
-  { keyringFile }: AgentSettings,
-): Pick<DriverOptions, "saveKeyring"> {
-  if (keyringFile === "") return {};
-  return { saveKeyring: (keys) => writeKeyringFile(keyringFile, keys) };
 }
 
 /** @throws {KeyError} with nothing in its report when the text is no base64 */

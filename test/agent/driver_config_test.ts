@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { driverConfig } from "../../lib/agent/agent.ts";
+import { driverConfig } from "../../lib/agent/agent_driver.ts";
 import { readSettings } from "../../lib/agent/config.ts";
 
 Deno.test("driverConfig() hands every setting to the engine", async () => {

@@ -258,6 +258,15 @@ const OF_PARTS: readonly Situation<Parts>[] = [
     changes: { "serf.msgs.sent": 6 },
   },
   {
+    what: "leaves are gossiped, ahead of everything",
+    prepare: ({ queues }) => {
+      queues.putLeave("own", userMessage(Uint8Array.of(0, 1)));
+      queues.putLeave("others", userMessage(Uint8Array.of(0, 2)));
+    },
+    act: ({ queues }) => queues.takeUrgent(2, 1_000, 10, 3),
+    changes: { "serf.msgs.sent": 6 },
+  },
+  {
     what: "the look at the queues",
     act: ({ queues }) => queues.check(),
     changes: {
