@@ -46,6 +46,7 @@ import {
   layerOfFlags,
 } from "./agent_flags.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
+import { agentNeeds } from "./permissions.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const command: Command = {
@@ -69,6 +70,7 @@ export const command: Command = {
       err: (text) => terminal.err(text),
       env: (name) => terminal.env(name),
       onInterrupt: (listener) => terminal.onInterrupt(listener),
+      keepOnly: (permissions) => terminal.keepOnly(permissions),
     });
     if (flags === undefined) return 1;
     const world: ConfigWorld = {
@@ -107,7 +109,12 @@ class Sources {
 
   /** Whether standard output is to be JSON, as far as that is known. */
   get isJson(): boolean {
-    return (this.#merged?.logJson ?? this.#flags.values["log-json"]);
+    return this.#merged?.logJson ?? this.#flags.values["log-json"];
+  }
+
+  /** Whether some of them are files. */
+  get hasFiles(): boolean {
+    return configPaths(this.#flags).length > 0;
   }
 
   /** @throws {ConfigError} with the first mistake */
@@ -185,6 +192,7 @@ async function runAgent(
   try {
     discovery = await discover(agent, settings, log);
     const rpcAt = await agent.serveRpc();
+    terminal.keepOnly(agentNeeds(settings, sources.hasFiles));
     console.say("Starting Serf agent RPC...");
     console.introduce(startUpFacts(settings, agent.bound, rpcAt));
     if (settings.startJoin.length > 0) {

@@ -76,6 +76,8 @@ export async function callAgent(
       terminal,
     );
   }
+  // The connection is all that is needed from here on.
+  terminal.keepOnly([]);
   try {
     return await work(client);
   } catch (error) {

@@ -1,11 +1,16 @@
 /**
- * The process as a command sees it: two output streams, the environment, and
- * the interrupt key.
+ * The process as a command sees it: two output streams, the environment, the
+ * interrupt key, and what the process is still permitted.
  *
  * Output is written whole and at once, so that nothing is lost when the process
  * ends right afterwards. A reader that went away (`serf members | head -1`) ends
  * the process without a word, as the broken-pipe signal would.
  */
+
+/** What a process can give up; the network is always needed. */
+const PERMISSIONS = ["read", "write", "run", "sys", "env"] as const;
+
+export type Permission = typeof PERMISSIONS[number];
 
 export interface Terminal {
   /** Whether a person sees standard output as it comes. */
@@ -22,6 +27,8 @@ export interface Terminal {
    * @returns stops listening; the next SIGINT ends the process again
    */
   onInterrupt(listener: () => void): () => void;
+  /** Gives up all permissions but those, and the network, until the process ends. */
+  keepOnly(permissions: readonly Permission[]): void;
 }
 
 /** Exit code of a process that died of SIGPIPE, as shells report it. */
@@ -47,6 +54,13 @@ export class ProcessTerminal implements Terminal {
   onInterrupt(listener: () => void): () => void {
     Deno.addSignalListener("SIGINT", listener);
     return () => Deno.removeSignalListener("SIGINT", listener);
+  }
+
+  keepOnly(permissions: readonly Permission[]): void {
+    for (const name of [...PERMISSIONS, "ffi", "import"] as const) {
+      if (permissions.some((kept) => kept === name)) continue;
+      Deno.permissions.revokeSync({ name });
+    }
   }
 }
 

@@ -1,11 +1,13 @@
 /** A terminal for tests: remembers what was printed. */
 
-import type { Terminal } from "../../cmd/terminal.ts";
+import type { Permission, Terminal } from "../../cmd/terminal.ts";
 
 export class FakeTerminal implements Terminal {
   isTerminal = false;
   stdout = "";
   stderr = "";
+  /** What the command has not given up; undefined when it gave up nothing. */
+  kept: readonly Permission[] | undefined;
   readonly #env: Readonly<Record<string, string>>;
   #interrupt: (() => void) | undefined;
 
@@ -37,5 +39,9 @@ export class FakeTerminal implements Terminal {
   onInterrupt(listener: () => void): () => void {
     this.#interrupt = listener;
     return () => this.#interrupt = undefined;
+  }
+
+  keepOnly(permissions: readonly Permission[]): void {
+    this.kept = permissions;
   }
 }
