@@ -1,6 +1,6 @@
 /** `serf version`: our version, and the Serf protocols that we speak. */
 
-import { VERSION } from "../lib/kit/version.ts";
+import { COMMIT, VERSION } from "../lib/kit/version.ts";
 import type { Command } from "./command.ts";
 import { checkFormat, formatOf, print } from "./format.ts";
 
@@ -16,9 +16,10 @@ export const command: Command = {
     const format = formatOf(args);
     if (!checkFormat(format, terminal)) return Promise.resolve(1);
     print(format, terminal, {
-      text: renderVersion(VERSION),
+      text: renderVersion(VERSION, COMMIT),
       json: {
         version: VERSION,
+        ...(COMMIT !== undefined && { commit: COMMIT }),
         protocol: { max: PROTOCOL_MAX, min: PROTOCOL_MIN },
       },
     });
@@ -26,8 +27,11 @@ export const command: Command = {
   },
 };
 
-/** The two lines of `serf version`; the second is part of the interface. */
-export function renderVersion(version: string): string {
-  return `${version}\n` +
+/**
+ * The two lines of `serf version`; the second is part of the interface. The
+ * commit stands in parentheses, as in the original's own builds.
+ */
+export function renderVersion(version: string, commit?: string): string {
+  return version + (commit === undefined ? "\n" : ` (${commit})\n`) +
     `Agent Protocol: ${PROTOCOL_MAX} (Understands back to: ${PROTOCOL_MIN})\n`;
 }

@@ -110,6 +110,10 @@ Deno.test("serf version names the protocols that the engine speaks", () => {
     `1.2.3\nAgent Protocol: ${SERF_PROTOCOL_MAX} ` +
       `(Understands back to: ${SERF_PROTOCOL_MIN})\n`,
   );
+  assert.match(
+    renderVersion("1.2.3", "c0ffee0"),
+    /^1\.2\.3 \(c0ffee0\)\nAgent /,
+  );
 });
 
 Deno.test("agentFlags() take their defaults from the environment", () => {

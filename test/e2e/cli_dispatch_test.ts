@@ -98,7 +98,7 @@ Deno.test("version prints two lines, the second as in Serf", async () => {
       // The first line is our own version: the programs have one each.
       assert.match(
         stdout,
-        /^\d+\.\d+\.\d+\S*( \(\w+\))?\nAgent Protocol: 5 \(Understands back to: 2\)\n$/,
+        /^\d+\.\d+\.\d+\S*( \(\w+(\+CHANGES)?\))?\nAgent Protocol: 5 \(Understands back to: 2\)\n$/,
       );
     }
   }

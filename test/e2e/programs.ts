@@ -2,8 +2,12 @@
  * Running the two programs: ours and HashiCorp's.
  *
  * Ours is `deno run -A main.ts` in the project's root, or whatever the variable
- * SERF_UNDER_TEST says (words separated by blanks), such as a compiled
- * executable. HashiCorp's is `serf` on the PATH, or what SERF_ORACLE names.
+ * SERF_UNDER_TEST says (words separated by blanks, paths from the root), such as
+ * the executable:
+ *
+ *     deno task compile && SERF_UNDER_TEST=dist/serf deno task test test/e2e
+ *
+ * HashiCorp's is `serf` on the PATH, or what SERF_ORACLE names.
  *
  * Every process started here is known by its pid until it has ended, and is
  * killed when the tests end, whichever way they end.

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { tar } from "../../build/tar.ts";
+
+Deno.test("tar() makes an archive that tar reads", async () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const bytes = new TextEncoder().encode("x".repeat(513));
+    const pieces = tar([
+      { name: "a.js", bytes },
+      { name: "empty", bytes: new Uint8Array(), isExecutable: true },
+    ]);
+    const archive = ReadableStream.from(pieces);
+    await Deno.writeFile(`${folder}/all.tar`, archive);
+    const { stdout, success } = await new Deno.Command("tar", {
+      args: ["-xvof", "all.tar"],
+      cwd: folder,
+    }).output();
+    assert.ok(success);
+    // GNU tar lists what it unpacks on standard output, others on standard error.
+    assert.match(new TextDecoder().decode(stdout), /^(a\.js\nempty\n)?$/);
+    assert.deepEqual(Deno.readFileSync(`${folder}/a.js`), bytes);
+    const mode = (name: string) =>
+      (Deno.statSync(`${folder}/${name}`).mode ?? 0) & 0o777;
+    assert.deepEqual([mode("a.js"), mode("empty")], [0o644, 0o755]);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("tar() refuses names that would leave the directory", () => {
+  for (const name of ["a/b", "", "x".repeat(101)]) {
+    assert.throws(
+      () => [...tar([{ name, bytes: new Uint8Array() }])],
+      RangeError,
+    );
+  }
+});
