@@ -11,6 +11,10 @@ import { RpcClient } from "../lib/net/rpc_client.ts";
 
 /** The project's folder. */
 const ROOT = `${import.meta.dirname}/..`;
+/** Where `deno task compile` puts the executable. */
+const EXECUTABLE = Deno.build.os === "windows"
+  ? `${ROOT}/dist/serf.exe`
+  : `${ROOT}/dist/serf`;
 /** Longest start of one agent, ms. */
 const START_LIMIT_MS = 30_000;
 /** How long an agent may take to end when asked kindly, ms. */
@@ -38,6 +42,17 @@ export class Slot {
   constructor(readonly name: string) {}
 }
 
+/** How `serf` is started, program first: the executable if it was built. */
+export function serfCommand(executable: string = EXECUTABLE): string[] {
+  try {
+    if (Deno.statSync(executable).isFile) return [executable];
+  } catch {
+    // It was not built; so it runs from source.
+  }
+  const config = `--config=${ROOT}/deno.json`;
+  return [Deno.execPath(), "run", "--quiet", "-A", config, `${ROOT}/main.ts`];
+}
+
 /** One running `serf agent`. */
 export class AgentProcess {
   readonly exited: Promise<Deno.CommandStatus>;
@@ -46,16 +61,9 @@ export class AgentProcess {
   #client: Promise<RpcClient> | undefined;
 
   constructor(flags: readonly string[]) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "-A",
-        `--config=${ROOT}/deno.json`,
-        `${ROOT}/main.ts`,
-        "agent",
-        ...flags,
-      ],
+    const [program, ...args] = serfCommand() as [string, ...string[]];
+    this.#child = new Deno.Command(program, {
+      args: [...args, "agent", ...flags],
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -7,7 +7,8 @@
  *
  * On a terminal the picture is redrawn in place; otherwise each change is a
  * line. Beside it the agents take commands like any other:
- * `serf members -rpc-addr=...`. Ctrl-C ends all of them.
+ * `serf members -rpc-addr=...`. Ctrl-C ends all of them. The agents are those of
+ * the executable, `dist/serf`, when `deno task compile` has built it.
  */
 
 import { renderHelp } from "../cmd/command.ts";
@@ -18,7 +19,7 @@ import {
   parseFlags,
 } from "../cmd/flags.ts";
 import { pause, runChaos } from "./chaos.ts";
-import { DemoCluster } from "./cluster.ts";
+import { DemoCluster, serfCommand } from "./cluster.ts";
 import { type Observer, renderChanges, renderMatrix } from "./matrix.ts";
 
 /** How often the picture is renewed, ms. */
@@ -142,7 +143,9 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<void> {
   });
   const ends = [signal];
   try {
-    console.log(`Starting ${nodes} agents; Ctrl-C ends them all.`);
+    const isBuilt = serfCommand().length === 1;
+    const kind = isBuilt ? "agents of dist/serf" : "agents";
+    console.log(`Starting ${nodes} ${kind}; Ctrl-C ends them all.`);
     const ended = new Promise<void>((end) =>
       signal.addEventListener("abort", () => end())
     );
@@ -152,7 +155,8 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<void> {
     const end = AbortSignal.any(ends);
     console.log(renderMatrix(observe(cluster)).replace(/^seen by.*\n/, ""));
     const flag = `-rpc-addr=${cluster.slots[0]?.rpcAddress}`;
-    console.log(`\nIn another terminal: deno task start members ${flag}`);
+    const serf = isBuilt ? "dist/serf" : "deno task start";
+    console.log(`\nIn another terminal: ${serf} members ${flag}`);
     console.log(`or, with Serf installed: serf members ${flag}\n`);
     const screen = new Screen();
     await Promise.all([

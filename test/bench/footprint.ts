@@ -23,12 +23,12 @@ const TICKS_PER_SECOND = 100;
 const IDLE_SCRIPT = "setInterval(() => {}, 1e9);";
 const EMPTY_SCRIPT = "export {};";
 
-interface Memory {
+export interface Memory {
   readonly residentMb: number;
   readonly privateMb: number;
 }
 
-function memoryOf(pid: number): Memory {
+export function memoryOf(pid: number): Memory {
   const text = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
   const kb = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0);
@@ -59,7 +59,7 @@ function start(args: readonly string[]): Deno.ChildProcess {
 }
 
 /** Reads a child's output until the text is there. */
-async function waitForOutput(
+export async function waitForOutput(
   child: Deno.ChildProcess,
   text: string,
 ): Promise<void> {
@@ -78,11 +78,11 @@ async function waitForOutput(
   child.stdout.pipeTo(new WritableStream()).catch(() => {});
 }
 
-function pause(ms: number): Promise<void> {
+export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
@@ -120,14 +120,18 @@ async function timeMs(
   return performance.now() - startedMs;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
-type Timed = readonly [label: string, command: string, args: readonly string[]];
+export type Timed = readonly [
+  label: string,
+  command: string,
+  args: readonly string[],
+];
 
 /** Medians of several commands, started in turn. */
-async function timeInTurn(
+export async function timeInTurn(
   commands: readonly Timed[],
 ): Promise<Map<string, number>> {
   const times = new Map<string, number[]>(
@@ -143,7 +147,7 @@ async function timeInTurn(
   return new Map([...times].map(([label, values]) => [label, median(values)]));
 }
 
-function print(rows: readonly (readonly string[])[]): void {
+export function print(rows: readonly (readonly string[])[]): void {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0))
   );
@@ -155,7 +159,7 @@ function print(rows: readonly (readonly string[])[]): void {
 }
 
 /** The real Serf, when it is installed. */
-async function hasSerf(): Promise<boolean> {
+export async function hasSerf(): Promise<boolean> {
   try {
     return (await new Deno.Command("serf", {
       args: ["version"],

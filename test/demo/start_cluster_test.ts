@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { DemoCluster } from "../../demo/cluster.ts";
+import { DemoCluster, serfCommand } from "../../demo/cluster.ts";
 import { isCalm, pause } from "../../demo/chaos.ts";
 import { until } from "../net/deadline.ts";
 
@@ -81,6 +81,17 @@ Deno.test("the demo explains its flags", async () => {
     new TextDecoder().decode(stderr),
     /^The number of nodes must be 1 to 100\nUsage: deno task demo \[options\]\n/,
   );
+});
+
+Deno.test("serfCommand() is the executable when there is one, else the source", () => {
+  const file = Deno.makeTempFileSync();
+  try {
+    assert.deepEqual(serfCommand(file), [file]);
+  } finally {
+    Deno.removeSync(file);
+  }
+  assert.deepEqual(serfCommand(file).slice(0, 2), [Deno.execPath(), "run"]);
+  assert.equal(serfCommand("/")[0], Deno.execPath(), "a directory is none");
 });
 
 Deno.test("DemoCluster.stop() ends the others when one does not start", async () => {
