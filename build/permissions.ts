@@ -6,10 +6,12 @@
  * feature in use needs; what a start does not need after all it gives up for good
  * once it runs (`cmd/permissions.ts`).
  *
- * Nothing is granted for native libraries and for code from elsewhere. Without
+ * Nothing is granted for code from elsewhere, and of native libraries only the C
+ * library, for what an agent that is process 1 has to do. Without
  * `--allow-all` Deno also refuses /proc, /dev and /sys, whatever flags name them.
  */
 
+import { LIBC_PATHS } from "../lib/agent/init_process.ts";
 import { KEPT_PREFIX, STEERING_VARIABLES } from "./steering.ts";
 
 /** Variables that the commands read. */
@@ -46,7 +48,9 @@ export const PERMISSION_FLAGS: readonly string[] = [
   }`,
   "--allow-sys",
   `--deny-sys=${DENIED_SYSTEM_QUESTIONS.join()}`,
-  "--deny-ffi",
+  // As process 1 of a container the agent buries orphans, for which Deno has no
+  // call; only then is the library opened, before any peer is heard.
+  `--allow-ffi=${LIBC_PATHS.join()}`,
   "--deny-import",
 ];
 

@@ -192,7 +192,10 @@ async function runAgent(
   try {
     discovery = await discover(agent, settings, log);
     const rpcAt = await agent.serveRpc();
-    terminal.keepOnly(agentNeeds(settings, sources.hasFiles));
+    terminal.keepOnly(agentNeeds(settings, {
+      hasConfigFiles: sources.hasFiles,
+      isInit: init !== undefined,
+    }));
     console.say("Starting Serf agent RPC...");
     console.introduce(startUpFacts(settings, agent.bound, rpcAt));
     if (settings.startJoin.length > 0) {

@@ -11,24 +11,36 @@
 import type { AgentSettings } from "../lib/agent/config.ts";
 import type { Permission } from "./terminal.ts";
 
-/**
- * What an agent needs once it runs.
- *
- * @param hasConfigFiles they are read again on SIGHUP, and may name scripts then
- */
+/** What is known of an agent beside its settings. */
+export interface AgentCircumstances {
+  /** Files are read again on SIGHUP, and may name scripts then. */
+  readonly hasConfigFiles: boolean;
+  /** Process 1 asks all others to end when it ends. */
+  readonly isInit: boolean;
+}
+
+/** What an agent needs once it runs. */
 export function agentNeeds(
   settings: Pick<
     AgentSettings,
-    "eventHandlers" | "keyringFile" | "rpcAddr" | "snapshotPath" | "tagsFile"
+    | "eventHandlers"
+    | "keyringFile"
+    | "rpcAddr"
+    | "snapshotPath"
+    | "syslogFacility"
+    | "tagsFile"
   >,
-  hasConfigFiles: boolean,
+  { hasConfigFiles, isInit }: AgentCircumstances,
 ): readonly Permission[] {
   const { eventHandlers, keyringFile, snapshotPath, tagsFile, rpcAddr } =
     settings;
   const hasFiles =
     [keyringFile, snapshotPath, tagsFile].some((path) => path !== "") ||
-    rpcAddr.startsWith("unix:");
-  const hasScripts = eventHandlers.length > 0 || hasConfigFiles;
+    rpcAddr.startsWith("unix:") ||
+    // The log daemon listens on a file; each line to it wants leave anew.
+    settings.syslogFacility !== undefined;
+  // To send a signal counts as running a program.
+  const hasScripts = eventHandlers.length > 0 || hasConfigFiles || isInit;
   return [
     // On SIGHUP also the name and the interfaces of the machine are asked again.
     "sys",

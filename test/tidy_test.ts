@@ -43,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/net",
   ],
   "cmd": ["lib/agent", "lib/rpc", "lib/coordinate", "lib/kit", "lib/net"],
-  "build": ["main.ts", "cmd", "lib/kit"],
+  "build": ["main.ts", "cmd", "lib/agent", "lib/kit"],
 };
 
 /** Packages and built-in modules, and the one place that may import each. */

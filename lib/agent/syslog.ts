@@ -28,6 +28,8 @@ const SEVERITIES: Readonly<Record<LogLevel, number>> = {
 /** Where the daemons of the various systems listen. */
 const DAEMON_PATHS: readonly string[] = [
   "/dev/log",
+  // Where the former leads on most systems; an executable may not look into /dev.
+  "/run/systemd/journal/dev-log",
   "/var/run/syslog",
   "/var/run/log",
 ];

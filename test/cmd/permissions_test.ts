@@ -3,6 +3,7 @@ import { agentNeeds } from "../../cmd/permissions.ts";
 import { command as agent } from "../../cmd/agent.ts";
 import { command as members } from "../../cmd/members.ts";
 import { DEFAULT_SETTINGS } from "../../lib/agent/config.ts";
+import { parseHandler } from "../../lib/agent/handler_spec.ts";
 import { RpcServer } from "../../lib/net/rpc_server.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import { until } from "../net/deadline.ts";
@@ -17,24 +18,35 @@ Deno.test("agentNeeds() follows from the files and scripts that are named", () =
     snapshotPath: "",
     tagsFile: "",
   };
-  assert.deepEqual(agentNeeds(plain, false), ["sys"]);
+  const usual = { hasConfigFiles: false, isInit: false };
+  assert.deepEqual(agentNeeds(plain, usual), ["sys"]);
   // A configuration file may bring scripts at a reload, but no file to write.
-  assert.deepEqual(agentNeeds(plain, true), ["sys", "read", "run"]);
+  assert.deepEqual(agentNeeds(plain, { ...usual, hasConfigFiles: true }), [
+    "sys",
+    "read",
+    "run",
+  ]);
+  assert.deepEqual(agentNeeds(plain, { ...usual, isInit: true }), [
+    "sys",
+    "run",
+  ]);
   for (
     const file of [
       { keyringFile: "k" },
       { snapshotPath: "s" },
       { tagsFile: "t" },
       { rpcAddr: "unix:///run/serf.sock" },
+      { syslogFacility: "LOCAL0" },
     ]
   ) {
-    assert.deepEqual(agentNeeds({ ...plain, ...file }, false), [
+    assert.deepEqual(agentNeeds({ ...plain, ...file }, usual), [
       "sys",
       "read",
       "write",
     ]);
   }
-  assert.deepEqual(agentNeeds({ ...plain, eventHandlers: ["true"] }, false), [
+  const eventHandlers = [parseHandler("true")];
+  assert.deepEqual(agentNeeds({ ...plain, eventHandlers }, usual), [
     "sys",
     "run",
   ]);
