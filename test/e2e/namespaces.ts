@@ -110,16 +110,21 @@ export class Namespaces implements AsyncDisposable {
       ...args,
     ]).spawn();
     this.#children.push(child);
-    this.#collect(name, child);
+    this.#collect(name, child.stdout);
+    this.#collect(name, child.stderr);
+    child.status.then(({ code, signal }) =>
+      this.#add(name, `(ended with ${signal ?? code})\n`)
+    );
   }
 
-  async #collect(name: string, child: Deno.ChildProcess): Promise<void> {
-    child.stderr.cancel();
-    for await (
-      const text of child.stdout.pipeThrough(new TextDecoderStream())
-    ) {
-      this.#outputs.set(name, this.outputOf(name) + text);
+  async #collect(name: string, output: ReadableStream<Uint8Array>) {
+    for await (const text of output.pipeThrough(new TextDecoderStream())) {
+      this.#add(name, text);
     }
+  }
+
+  #add(name: string, text: string): void {
+    this.#outputs.set(name, this.outputOf(name) + text);
   }
 
   /** What an agent has printed so far. */
