@@ -180,6 +180,11 @@ export function commandNames(): string[] {
   return Object.keys(COMMANDS);
 }
 
+/** What the overview says about a command, in a few words; empty for none. */
+export function synopsisOf(name: string): string {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name]?.synopsis ?? "" : "";
+}
+
 /** The list of all commands, as it is printed: with an empty line at the end. */
 export function overview(): string {
   const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));

@@ -14,7 +14,12 @@
  */
 
 /** Tests that start agents as processes of their own. */
-const PROGRAM_FOLDERS = ["test/build", "test/demo", "test/e2e"];
+const PROGRAM_FOLDERS = [
+  "test/build",
+  "test/demo",
+  "test/e2e",
+  "test/packaging",
+];
 /** Where examples are looked for. */
 const DOCUMENTED = ["lib", "README.md"];
 const ROOT = new URL("..", import.meta.url);
