@@ -1,5 +1,5 @@
 /**
- * A tar archive of a few files in one directory, the same bytes every time.
+ * A tar archive of files, the same bytes every time.
  *
  * Format: POSIX.1-1988 (ustar), for regular files with short names.
  */
@@ -11,7 +11,7 @@ const NAME_BYTES_MAX = 100;
 const MODIFIED_SECONDS = 946_684_800;
 
 export interface TarFile {
-  /** Without directories. */
+  /** Parts with slashes between them, none of them `.` or `..`. */
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly isExecutable?: boolean;
@@ -32,7 +32,10 @@ export function* tar(files: Iterable<TarFile>): Generator<Uint8Array> {
 }
 
 function header({ name, bytes, isExecutable }: TarFile): Uint8Array {
-  if (!/^[\w.-]+$/.test(name) || name.length > NAME_BYTES_MAX) {
+  const isPlain = name.split("/").every((part) =>
+    /^[\w.-]+$/.test(part) && part !== "." && part !== ".."
+  );
+  if (!isPlain || name.length > NAME_BYTES_MAX) {
     throw new RangeError(`No name for a file of the archive: "${name}"`);
   }
   const block = new Uint8Array(BLOCK_BYTES);

@@ -55,6 +55,7 @@ const MAY_IMPORT_PACKAGE: Readonly<Record<string, readonly string[]>> = {
   "node:buffer": ["lib/net/mdns_message.ts"],
   "node:dgram": ["lib/net/mdns.ts"],
   "node:dns": ["lib/net/"],
+  "fflate": ["build/package.ts"],
   "re2js": ["lib/kit/", "lib/rpc/", "lib/net/", "lib/agent/"],
 };
 
