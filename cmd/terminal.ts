@@ -38,6 +38,8 @@ const BROKEN_PIPE_EXIT_CODE = 141;
 export class ProcessTerminal implements Terminal {
   readonly isTerminal = Deno.stdout.isTerminal();
   readonly #encoder = new TextEncoder();
+  /** What was asked for, since it may be asked again after it has been given up. */
+  readonly #variables = new Map<string, string | undefined>();
 
   out(text: string): void {
     writeWhole(Deno.stdout, this.#encoder.encode(text));
@@ -48,7 +50,10 @@ export class ProcessTerminal implements Terminal {
   }
 
   env(name: string): string | undefined {
-    return Deno.env.get(name);
+    if (!this.#variables.has(name)) {
+      this.#variables.set(name, Deno.env.get(name));
+    }
+    return this.#variables.get(name);
   }
 
   onInterrupt(listener: () => void): () => void {

@@ -67,3 +67,23 @@ Deno.test("a command ends without a word when its reader goes away", () =>
     // What a shell reports for a process that died of SIGPIPE.
     assert.equal((await child.status).code, 141);
   }));
+
+Deno.test("a command can show its help after it has given up the environment", async () => {
+  const server = RpcServer.start({
+    target: new FakeTarget(),
+    at: { host: "127.0.0.1", port: 0 },
+    authKey: "",
+  });
+  const address = `127.0.0.1:${server.port}`;
+  try {
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", MAIN, "rtt"],
+      env: { SERF_RPC_ADDR: address },
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assert.match(text, /^One or two node names must be specified\n\nUsage: /);
+    assert.equal(code, 1);
+  } finally {
+    await server.shutdown();
+  }
+});
