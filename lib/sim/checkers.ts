@@ -3,12 +3,14 @@
  *
  * 1. What a node holds about a member never goes back: not to an older
  *    incarnation, and at one incarnation only alive, suspect, dead or left in
- *    that order, dead and left being final. (Forgetting ends the record.)
+ *    that order, dead and left being final. (Forgetting ends the record, and so
+ *    does another address that takes the name of somebody dead or left.)
  * 2. Nobody but the owner of a name raises its incarnation.
  * 3. A serving node never calls itself dead.
  * 4. A live, reachable node is not called dead for longer than `repairMs`.
  * 5. Member events make sense: nobody joins twice, or fails before joining.
- * 6. A user event is delivered at most once in one life of a node.
+ * 6. A user event is delivered at most once in one life of a node, and in all lives
+ *    that share a disk.
  * 7. Lamport clocks never decrease.
  * 8. Queues stay under their limits, and streams end within their time.
  *
@@ -40,7 +42,7 @@ export type Report = (rule: string, text: string) => void;
 
 /** Violations kept of each rule; one mistake breaks rules many times. */
 const VIOLATIONS_KEPT = 3;
-/** Largest cluster that is checked after every input. */
+/** Largest cluster that is checked after every input, unless told otherwise. */
 const SMALL_CLUSTER = 16;
 /** In a large cluster one node of this many is watched, */
 const WATCHED_EVERY = 53;
@@ -61,13 +63,16 @@ export class Checkers implements ClusterObserver {
   #settled = 0;
   #nextCalledDeadMs = 0;
 
-  /** @param cluster with all its nodes; it must not grow afterwards */
-  constructor(cluster: Cluster) {
+  /**
+   * @param cluster with all its nodes; it must not grow afterwards
+   * @param everyInputUpTo largest cluster that is checked after every input
+   */
+  constructor(cluster: Cluster, everyInputUpTo = SMALL_CLUSTER) {
     const { nodes } = cluster;
     const config = cluster.configOf(cluster.node(0));
     const report: Report = (rule, text) => this.report(rule, text);
     this.#cluster = cluster;
-    this.#isSmall = nodes.length <= SMALL_CLUSTER;
+    this.#isSmall = nodes.length <= everyInputUpTo;
     const indexOf = (name: string) => cluster.byName(name)?.index;
     this.#tables = new TableChecker(nodes.length, indexOf, report);
     this.#numbers = new NumberChecker({
@@ -97,7 +102,9 @@ export class Checkers implements ClusterObserver {
     if (change !== "started") return;
     this.#tables.forget(node.index);
     this.#numbers.forget(node);
-    this.#events.forget(node.index);
+    // What a disk remembers is not delivered again, unless a leave emptied it.
+    const remembers = node.disk !== "" && !node.hasLeft;
+    this.#events.forget(node.index, remembers);
     this.#calledDead.forget(node);
   }
 
@@ -143,6 +150,7 @@ interface Held {
   row: MemberView;
   incarnation: number;
   state: NodeStateName;
+  address: string;
 }
 
 /** Order of states within one incarnation. Dead and left do not follow each other. */
@@ -193,13 +201,14 @@ export class TableChecker {
     for (const row of view.members()) {
       const before = held.get(row.name);
       if (before === undefined) {
-        const { incarnation, state } = row;
-        held.set(row.name, { row, incarnation, state });
+        const { incarnation, state, address } = row;
+        held.set(row.name, { row, incarnation, state, address });
       } else {
         if (before.row === row) this.#checkOrder(observer, before, row);
         before.row = row;
         before.incarnation = row.incarnation;
         before.state = row.state;
+        before.address = row.address;
       }
       this.#checkRow(observer, row);
     }
@@ -207,6 +216,11 @@ export class TableChecker {
 
   #checkOrder(observer: Owner, before: Held, now: MemberView): void {
     if (now.incarnation > before.incarnation) return;
+    // A name that is free may be taken by another machine, which counts from 1.
+    const isFree = STATE_RANKS[before.state] === 2;
+    if (isFree && now.state === "alive" && now.address !== before.address) {
+      return;
+    }
     if (now.incarnation === before.incarnation) {
       if (now.state === before.state) return;
       if (STATE_RANKS[now.state] > STATE_RANKS[before.state]) return;

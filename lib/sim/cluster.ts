@@ -8,19 +8,13 @@
  * run is the same with and without them.
  */
 
-import { assert, defined, unreachable } from "../kit/assert.ts";
+import { defined, unreachable } from "../kit/assert.ts";
 import { compileExpression } from "../kit/re2.ts";
 import { Random } from "../kit/random.ts";
 import { type SerfConfig, serfConfig } from "../serf/config.ts";
 import { SerfEngine, type SerfSeeds } from "../serf/engine.ts";
-import type {
-  OperationResult,
-  Output,
-  QueryEvent,
-  SerfEvent,
-} from "../serf/event.ts";
+import type { Output, QueryEvent } from "../serf/event.ts";
 import { DescriptorPool } from "../swim/member.ts";
-import type { OperationId } from "../swim/output.ts";
 import { Keyring } from "../wire/keyring.ts";
 import { type Action, performAction, type Plan } from "./actions.ts";
 import { VirtualClock } from "./clock.ts";
@@ -29,10 +23,17 @@ import type {
   ClusterOptions,
   Lifecycle,
 } from "./cluster_options.ts";
-import { ALL_FAULTS, type FaultCounts } from "./faults.ts";
-import { deriveSeed, Fingerprint } from "./fingerprint.ts";
-import { Network } from "./network.ts";
+import { Errands } from "./errands.ts";
+import {
+  ALL_FAULTS,
+  type CutClass,
+  type FaultClass,
+  type FaultCounts,
+} from "./faults.ts";
+import { addEvent, deriveSeed, Fingerprint } from "./fingerprint.ts";
+import { type Bridge, Network } from "./network.ts";
 import { type NodeInput, type SimEvent, SimNode } from "./node.ts";
+import { ProgressGuard } from "./progress.ts";
 import type { SimEngine } from "./sim_engine.ts";
 import { Streams } from "./streams.ts";
 
@@ -45,10 +46,6 @@ export type {
 
 /** Gossip port of every simulated node. */
 const PORT = 7_946;
-/** A node whose join reached nobody tries again after this, ms, as agents told to do. */
-const REJOIN_MS = 5_000;
-/** Timeouts of one node at one instant; more mean that it does not make progress. */
-const TIMEOUTS_AT_ONCE_MAX = 10_000;
 
 /**
  * Simulated nodes and their network. Nothing moves but in `runUntil`.
@@ -79,15 +76,10 @@ export class Cluster {
   readonly #pool = new DescriptorPool();
   readonly #byAddress = new Map<string, SimNode>();
   readonly #byName = new Map<string, SimNode>();
-  readonly #joins = new Map<
-    SimNode,
-    { operation: OperationId; via: readonly SimNode[] }
-  >();
-  readonly #leaves = new Map<SimNode, OperationId>();
+  readonly #errands: Errands;
   /** What nodes kept of their keys, as a file would. */
   readonly #savedKeys = new Map<SimNode, readonly Uint8Array[]>();
-  #timeoutsAtOnce = 0;
-  #lastTimeout: { node: SimNode; atMs: number } | undefined;
+  readonly #progress = new ProgressGuard();
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -106,10 +98,16 @@ export class Cluster {
           event.toDialer ? event.connection.dialer : event.connection.acceptor,
         ),
     );
+    this.#errands = new Errands(this, (node) => this.#stop(node));
   }
 
   get nowMs(): number {
     return this.clock.nowMs;
+  }
+
+  /** Whether the nodes seal what they send. */
+  get isEncrypted(): boolean {
+    return this.#options.keys !== undefined;
   }
 
   /** How often each fault happened so far. */
@@ -149,7 +147,7 @@ export class Cluster {
       ((index + 1) >>> 8) & 255,
       (index + 1) & 255,
     );
-    const node = new SimNode(index, name, addr.join("."), addr, PORT);
+    const node = new SimNode(index, name, addr, PORT);
     this.nodes.push(node);
     this.network.addNode();
     this.#byAddress.set(node.address, node);
@@ -187,27 +185,54 @@ export class Cluster {
     node.engine = make(this.configOf(node), this.#seedsOf(node));
     this.#tell("started", node);
     this.call(node, (engine, nowMs) => engine.start(nowMs));
-    if (via.length > 0) this.#join(node, via);
+    if (via.length > 0) this.#errands.join(node, via);
   }
 
   /** Ends the process at once; nothing is sent. */
-  crash(node: SimNode): void {
+  crash(node: SimNode, fault: FaultClass = "crash"): void {
     if (!node.isUp) return;
-    this.network.counts.crash++;
+    this.#count(fault);
     this.#stop(node);
   }
 
   /**
-   * Starts a crashed node again with an empty memory, but for what is on its disk;
-   * it joins all others, or those told.
+   * Starts a node that is down again with an empty memory, but for its keys and
+   * what is on its disk. It joins all others or those told; one that ever left
+   * joins node 0, since nobody looks for members that left: two of them that only
+   * find each other would stay by themselves.
+   *
+   * @param options.fault what it counts as, unless a restart with or without state
    */
   restart(
     node: SimNode,
-    via: readonly SimNode[] = this.nodes.filter((other) => other !== node),
+    via: readonly SimNode[] = this.#seedsFor(node),
+    options: { readonly wipes?: boolean; readonly fault?: FaultClass } = {},
   ): void {
     if (node.isUp) return;
-    this.network.counts.restart++;
+    if (options.wipes) node.disk = "";
+    const isBlank = node.disk === "";
+    this.#count(options.fault ?? (isBlank ? "restart" : "restartWithState"));
     this.start(node, via);
+  }
+
+  #seedsFor(node: SimNode): SimNode[] {
+    return this.nodes.filter((other) =>
+      other !== node && (!node.hasLeft || other.index === 0)
+    );
+  }
+
+  /** Starts a node that is down on another machine, where nothing is on disk. */
+  relocate(node: SimNode): void {
+    if (node.isUp) return;
+    this.#byAddress.delete(node.address);
+    const [net = 0, ...host] = node.addr;
+    node.moveTo(Uint8Array.of(net + 1, ...host));
+    this.#byAddress.set(node.address, node);
+    this.restart(node, undefined, { wipes: true, fault: "nameReuse" });
+  }
+
+  #count(fault: FaultClass): void {
+    this.network.counts[fault]++;
   }
 
   pause(node: SimNode): void {
@@ -222,32 +247,57 @@ export class Cluster {
     if (!node.isUp || !node.isPaused) return;
     node.isPaused = false;
     this.#tell("resumed", node);
-    for (const input of node.takeInbox()) this.#offer(input, node);
+    for (const input of node.takeInbox()) this.#take(input, node);
     this.#settle(node);
   }
 
-  /** Leaves gracefully; the process ends when that is done. */
-  leave(node: SimNode): void {
+  /** Handles messages late from now on, ms; 0 for at once. */
+  slow(node: SimNode, byMs: number): void {
+    node.slowMs = byMs;
+  }
+
+  /** Keeps messages to and from a node until an instant, virtual ms. */
+  stall(node: SimNode, untilMs: number): void {
+    node.stalledUntilMs = untilMs;
+  }
+
+  /** Moves the clock of a node forward; what is then due comes at once. */
+  jumpClock(node: SimNode, byMs: number): void {
+    this.#count("clockJump");
+    node.aheadMs += byMs;
+    if (node.engine !== undefined) {
+      this.#arm(node, node.engine.nextDeadlineMs());
+    }
+  }
+
+  /**
+   * Leaves gracefully; the process ends when that is done.
+   *
+   * @param fault what it counts as, if anything
+   */
+  leave(node: SimNode, fault?: FaultClass): void {
     if (!node.isServing) return;
+    if (fault !== undefined) this.#count(fault);
     node.isLeaving = true;
     node.hasLeft = true;
     this.#tell("leaving", node);
-    this.call(node, (engine, nowMs) => {
-      this.#leaves.set(node, engine.leave(nowMs));
-    });
+    this.#errands.leave(node);
   }
 
   /** Calls the engine of a node that is up, then performs what it asks for. */
   call<T>(node: SimNode, use: (engine: SimEngine, nowMs: number) => T): T {
     const engine = defined(node.engine, `engine of ${node.name}`);
-    const result = use(engine, this.nowMs);
+    const result = use(engine, node.clockMs(this.nowMs));
     this.#settle(node);
     return result;
   }
 
   /** Cuts the network, see `Network.partition`. */
-  partition(groups: readonly number[]): void {
-    this.network.partition(groups);
+  partition(
+    groups: readonly number[],
+    options: { readonly bridge?: Bridge; readonly fault?: CutClass } = {},
+  ): void {
+    this.network.partition(groups, options);
     for (const observer of this.observers) observer.onTopology?.();
   }
 
@@ -280,6 +330,7 @@ export class Cluster {
 
   /** Does one thing; what makes no sense at the moment is skipped. */
   perform(action: Action): void {
+    for (const observer of this.observers) observer.onAction?.(action);
     performAction(this, action);
   }
 
@@ -316,23 +367,43 @@ export class Cluster {
     }
   }
 
-  /** Hands an input to a node, or keeps it for the end of its pause. */
+  /** Hands an input to a node, now, when it gets to it, or after its pause. */
   #offer(input: NodeInput, node: SimNode): void {
+    if (node.engine === undefined) return;
+    const atMs = node.handlingMs(this.nowMs);
+    if (atMs === undefined) this.#takeOrKeep(input, node);
+    else if (node.addLate(input)) {
+      this.#count("slow");
+      const { life } = node;
+      this.#at(atMs, () => {
+        node.removeLate(input);
+        if (node.life === life) this.#takeOrKeep(input, node);
+      });
+    }
+  }
+
+  #takeOrKeep(input: NodeInput, node: SimNode): void {
+    if (node.isPaused) node.keep(input);
+    else this.#take(input, node);
+  }
+
+  #take(input: NodeInput, node: SimNode): void {
     const { engine } = node;
     if (engine === undefined) return;
-    if (node.isPaused) {
-      node.keep(input);
-      return;
-    }
     this.inputs++;
     if (input.kind === "packet") {
+      if (input.to !== node.address) return;
       node.traffic.packetsIn++;
       node.traffic.bytesIn += input.bytes.length;
-      engine.handlePacket(input.from, input.bytes, this.nowMs);
+      engine.handlePacket(input.from, input.bytes, node.clockMs(this.nowMs));
     } else if (!this.#streams.deliver(input, this.nowMs)) {
       return;
     }
     this.#settle(node);
+  }
+
+  #at(atMs: number, run: () => void): void {
+    this.clock.at(atMs, { kind: "call", run });
   }
 
   #onTimer(node: SimNode): void {
@@ -340,19 +411,9 @@ export class Cluster {
     const { engine } = node;
     // A paused node is given its timers when it resumes.
     if (engine === undefined || node.isPaused) return;
-    const last = this.#lastTimeout;
-    if (last?.node === node && last.atMs === this.nowMs) {
-      this.#timeoutsAtOnce++;
-      assert(
-        this.#timeoutsAtOnce < TIMEOUTS_AT_ONCE_MAX,
-        `the deadline of ${node.name} moves past ${this.nowMs} ms`,
-      );
-    } else {
-      this.#timeoutsAtOnce = 0;
-      this.#lastTimeout = { node, atMs: this.nowMs };
-    }
+    this.#progress.note(node, this.nowMs);
     this.inputs++;
-    engine.handleTimeout(this.nowMs);
+    engine.handleTimeout(node.clockMs(this.nowMs));
     this.#settle(node);
   }
 
@@ -362,8 +423,11 @@ export class Cluster {
     if (engine === undefined) return;
     let outputs: Output[];
     while ((outputs = engine.drain()).length > 0) {
-      this.fingerprint.addNumber(this.nowMs);
-      this.fingerprint.addWord(node.index);
+      // What is logged depends on the level asked for, and is no part of the run.
+      if (outputs.some(({ kind }) => kind !== "log")) {
+        this.fingerprint.addNumber(this.nowMs);
+        this.fingerprint.addWord(node.index);
+      }
       for (const output of outputs) this.#perform(node, output);
     }
     this.#arm(node, engine.nextDeadlineMs());
@@ -371,12 +435,16 @@ export class Cluster {
     if (engine.state === "shutdown") this.#stop(node);
   }
 
-  #arm(node: SimNode, atMs: number | undefined): void {
+  /** @param deadlineMs on the node's own clock */
+  #arm(node: SimNode, deadlineMs: number | undefined): void {
     const { timer } = node;
-    if (atMs === undefined) {
+    if (deadlineMs === undefined) {
       if (timer !== undefined) this.clock.cancel(timer);
       node.timer = undefined;
-    } else if (timer === undefined) {
+      return;
+    }
+    const atMs = deadlineMs - node.aheadMs;
+    if (timer === undefined) {
       node.timer = this.clock.at(atMs, node.timerEvent);
     } else if (timer.atMs !== atMs) {
       this.clock.move(timer, atMs);
@@ -408,7 +476,7 @@ export class Cluster {
         }
         return;
       case "event":
-        this.#addEvent(output.event);
+        addEvent(fingerprint, output.event);
         for (const observer of this.observers) {
           observer.onEvent?.(node, output.event);
         }
@@ -425,8 +493,12 @@ export class Cluster {
         }
         return;
       case "saveKeyring":
-        this.#savedKeys.set(node, output.keys);
-        node.engine?.keyringSaved(output.saveId, undefined, this.nowMs);
+        this.writeKeys(node, output.keys);
+        node.engine?.keyringSaved(
+          output.saveId,
+          undefined,
+          node.clockMs(this.nowMs),
+        );
         return;
       case "compilerWanted":
       case "stopped":
@@ -435,7 +507,7 @@ export class Cluster {
       case "done":
         fingerprint.addWord(output.operation);
         for (const observer of this.observers) observer.onDone?.(node, output);
-        return this.#onDone(node, output);
+        return this.#errands.onDone(node, output);
       default:
         return unreachable(output);
     }
@@ -444,6 +516,16 @@ export class Cluster {
   #sendPacket(node: SimNode, to: string, bytes: Uint8Array): void {
     node.traffic.packetsOut++;
     node.traffic.bytesOut += bytes.length;
+    if (node.stalledUntilMs <= this.nowMs) this.#carry(node, to, bytes);
+    else {
+      const { life } = node;
+      this.#at(node.stalledUntilMs, () => {
+        if (node.life === life && node.isUp) this.#carry(node, to, bytes);
+      });
+    }
+  }
+
+  #carry(node: SimNode, to: string, bytes: Uint8Array): void {
     const target = this.#byAddress.get(to);
     if (target === undefined) return;
     const fate = this.network.packetFate(node.index, target.index);
@@ -452,6 +534,7 @@ export class Cluster {
       kind: "packet",
       node: target,
       from: node.address,
+      to,
       bytes,
     };
     this.clock.at(this.nowMs + fate.delayMs, event);
@@ -465,74 +548,14 @@ export class Cluster {
     const payload = this.#options.answer?.(node, query);
     if (payload === undefined) return;
     const { life } = node;
-    this.clock.at(this.nowMs, {
-      kind: "call",
-      run: () => {
-        if (node.life !== life || !node.isUp) return;
-        this.call(
-          node,
-          (engine, nowMs) => engine.respond(query, payload, nowMs),
-        );
-      },
-    });
-  }
-
-  #addEvent(event: SerfEvent): void {
-    const { fingerprint } = this;
-    fingerprint.addText(event.type);
-    if (event.type === "user") {
-      fingerprint.addText(event.name);
-      fingerprint.addNumber(Number(event.ltime));
-    } else if (event.type === "query") {
-      fingerprint.addText(event.name);
-      fingerprint.addNumber(event.id);
-    } else {
-      for (const member of event.members) fingerprint.addText(member.name);
-    }
-  }
-
-  #onDone(node: SimNode, result: OperationResult): void {
-    const join = this.#joins.get(node);
-    if (join?.operation === result.operation) {
-      this.#joins.delete(node);
-      if ((result.contacted ?? 0) === 0) this.#joinLater(node, join.via);
-    }
-    if (this.#leaves.get(node) === result.operation) {
-      this.#leaves.delete(node);
-      // Not at once: the engine is still being drained.
-      const { life } = node;
-      this.clock.at(this.nowMs, {
-        kind: "call",
-        run: () => {
-          if (node.life === life && node.isUp) this.#stop(node);
-        },
-      });
-    }
-  }
-
-  #join(node: SimNode, via: readonly SimNode[]): void {
-    const targets = via.map((other) => ({ address: other.address }));
-    this.call(node, (engine, nowMs) => {
-      const operation = engine.join(targets, { ignoreOld: true }, nowMs);
-      this.#joins.set(node, { operation, via });
-    });
-  }
-
-  #joinLater(node: SimNode, via: readonly SimNode[]): void {
-    const { life } = node;
-    this.clock.at(this.nowMs + REJOIN_MS, {
-      kind: "call",
-      run: () => {
-        if (node.life !== life) return;
-        if (node.isPaused) this.#joinLater(node, via);
-        else if (node.isServing) this.#join(node, via);
-      },
+    this.#at(this.nowMs, () => {
+      if (node.life !== life || !node.isUp) return;
+      this.call(node, (engine, nowMs) => engine.respond(query, payload, nowMs));
     });
   }
 
   #stop(node: SimNode): void {
-    this.#joins.delete(node);
-    this.#leaves.delete(node);
+    this.#errands.forget(node);
     if (node.timer !== undefined) this.clock.cancel(node.timer);
     node.timer = undefined;
     node.takeInbox();
@@ -545,6 +568,11 @@ export class Cluster {
   #tell(change: Lifecycle, node: SimNode): void {
     this.fingerprint.addText(change);
     for (const observer of this.observers) observer.onLifecycle?.(node, change);
+  }
+
+  /** Writes the keyring file of a node, as an operator may while it is down. */
+  writeKeys(node: SimNode, keys: readonly Uint8Array[]): void {
+    this.#savedKeys.set(node, keys);
   }
 
   /** The keys that a node starts with. */

@@ -10,6 +10,7 @@ import type {
 } from "../serf/event.ts";
 import type { SwimConfig } from "../swim/config.ts";
 import type { OperationId } from "../swim/output.ts";
+import type { Action } from "./actions.ts";
 import type { FaultMask } from "./faults.ts";
 import type { LinkProfile, PathMs } from "./network.ts";
 import type { SimNode } from "./node.ts";
@@ -62,6 +63,8 @@ export type Lifecycle =
 
 /** Sees what a run does. Must not touch engines or cluster, but for `Cluster.after`. */
 export interface ClusterObserver {
+  /** A step of a plan is about to be done. */
+  onAction?(action: Action): void;
   onLifecycle?(node: SimNode, change: Lifecycle): void;
   /** The network was cut or healed. */
   onTopology?(): void;

@@ -58,11 +58,15 @@ export class EventChecker {
     this.#delivered = Array.from({ length: nodes }, () => new Set());
   }
 
-  /** A node starts with an empty memory. */
-  forget(observer: number): void {
+  /**
+   * A node starts with an empty memory.
+   *
+   * @param remembers whether it still knows which user events it delivered
+   */
+  forget(observer: number, remembers = false): void {
     const start = observer * this.#nodes;
     this.#listings.fill(0, start, start + this.#nodes);
-    this.#delivered[observer]?.clear();
+    if (!remembers) this.#delivered[observer]?.clear();
   }
 
   check(observer: Pick<SimNode, "index" | "name">, event: SerfEvent): void {

@@ -7,6 +7,8 @@
  * lanes of 32 bits with different multipliers (those of xxHash and MurmurHash).
  */
 
+import type { SerfEvent } from "../serf/event.ts";
+
 const LANE_A = 0x9e37_79b1;
 const LANE_B = 0x85eb_ca6b;
 const FINAL_A = 0xc2b2_ae3d;
@@ -79,4 +81,18 @@ export function deriveSeed(...parts: readonly number[]): number {
   for (const part of parts) fingerprint.addNumber(part);
   const [high, low] = fingerprint.lanes();
   return (high >>> 11) * 0x1_0000_0000 + low;
+}
+
+/** Adds what an application was told. */
+export function addEvent(fingerprint: Fingerprint, event: SerfEvent): void {
+  fingerprint.addText(event.type);
+  if (event.type === "user") {
+    fingerprint.addText(event.name);
+    fingerprint.addNumber(Number(event.ltime));
+  } else if (event.type === "query") {
+    fingerprint.addText(event.name);
+    fingerprint.addNumber(event.id);
+  } else {
+    for (const member of event.members) fingerprint.addText(member.name);
+  }
 }

@@ -55,17 +55,27 @@ export {
   type SimSettings,
 } from "./cluster.ts";
 export {
-  ALL_FAULTS,
+  drawCircumstances,
   drawFaultPlan,
   drawNoise,
+  type FaultPlanOptions,
+} from "./fault_plan.ts";
+export {
+  ALL_FAULTS,
+  type CutClass,
   FAULT_CLASSES,
   type FaultClass,
   type FaultCounts,
   type FaultMask,
-  type FaultPlanOptions,
   NO_FAULTS,
 } from "./faults.ts";
-export { LAN_LINK, type LinkProfile, type PathMs } from "./network.ts";
+export { Journal } from "./journal.ts";
+export {
+  type Bridge,
+  LAN_LINK,
+  type LinkProfile,
+  type PathMs,
+} from "./network.ts";
 export { SimNode, type Traffic } from "./node.ts";
 export type { EngineFactory, SimEngine } from "./sim_engine.ts";
 export {

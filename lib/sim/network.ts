@@ -12,6 +12,7 @@
 import { Random } from "../kit/random.ts";
 import {
   ALL_FAULTS,
+  type CutClass,
   type FaultCounts,
   type FaultMask,
   noFaultCounts,
@@ -63,6 +64,13 @@ export const LAN_LINK: LinkProfile = {
   chunkBytesMax: 0,
 };
 
+/** A node between the parts of a cut network. */
+export interface Bridge {
+  readonly node: number;
+  /** Whether the other parts hear it too; if not, it only hears them. */
+  readonly isHeard: boolean;
+}
+
 /** What happens to one packet. */
 export interface Fate {
   /** 0 for a lost packet, 2 for a doubled one. */
@@ -88,6 +96,8 @@ export class Network {
   readonly #packetRandoms: Random[] = [];
   readonly #streamRandoms: Random[] = [];
   #groups: readonly number[] | undefined;
+  #bridge: Bridge | undefined;
+  #cutClass: CutClass = "partition";
   /** Blocked directions, as the text `from>to`. */
   readonly #blocked = new Set<string>();
   /** Chances in force: those of the profile, or 0 for classes switched off. */
@@ -95,6 +105,7 @@ export class Network {
   #duplication = 0;
   #reordering = 0;
   #streamBreak = 0;
+  #tailChance = 0;
   readonly #fate: Fate = { copies: 1, delayMs: 0, secondDelayMs: 0 };
 
   constructor(options: {
@@ -125,12 +136,14 @@ export class Network {
 
   // --- Faults ---------------------------------------------------------------
 
-  /** Switches loss, duplication, reordering and stream breaks on or off. */
+  /** Switches loss, duplication, reordering, late packets and stream breaks on or off. */
   setNoise(isOn: boolean): void {
-    const { loss, duplication, reordering, streamBreak } = this.#profile;
+    const { loss, duplication, reordering, streamBreak, tailChance } =
+      this.#profile;
     const has = (
-      fault: "loss" | "duplication" | "reordering" | "streamBreak",
+      fault: "loss" | "duplication" | "reordering" | "streamBreak" | "tail",
     ) => isOn && this.#mask.has(fault);
+    this.#tailChance = has("tail") ? tailChance : 0;
     this.#loss = has("loss") ? loss : 0;
     this.#duplication = has("duplication") ? duplication : 0;
     this.#reordering = has("reordering") ? reordering : 0;
@@ -138,8 +151,15 @@ export class Network {
   }
 
   /** Cuts the network: nodes reach those with the same number only. */
-  partition(groups: readonly number[]): void {
-    if (this.#mask.has("partition")) this.#groups = groups;
+  partition(
+    groups: readonly number[],
+    options: { readonly bridge?: Bridge; readonly fault?: CutClass } = {},
+  ): void {
+    const { bridge, fault = "partition" } = options;
+    if (!this.#mask.has(fault)) return;
+    this.#groups = groups;
+    this.#bridge = bridge;
+    this.#cutClass = fault;
   }
 
   /** Cuts one direction. */
@@ -160,7 +180,10 @@ export class Network {
 
   #isPartitioned(from: number, to: number): boolean {
     const groups = this.#groups;
-    return groups !== undefined && groups[from] !== groups[to];
+    if (groups === undefined || groups[from] === groups[to]) return false;
+    const bridge = this.#bridge;
+    if (bridge === undefined) return true;
+    return to !== bridge.node && !(from === bridge.node && bridge.isHeard);
   }
 
   #isBlocked(from: number, to: number): boolean {
@@ -171,7 +194,8 @@ export class Network {
 
   /** Decides about one packet. The answer is overwritten by the next call. */
   packetFate(from: number, to: number): Fate {
-    const { jitterMs, tailChance, tailMs, reorderMs } = this.#profile;
+    const { jitterMs, tailMs, reorderMs } = this.#profile;
+    const tailChance = this.#tailChance;
     const random = this.#packetRandoms[from] as Random;
     const isLost = random.chance(this.#loss);
     const isDoubled = random.chance(this.#duplication);
@@ -183,7 +207,7 @@ export class Network {
     const { counts } = this;
     const fate = this.#fate;
     if (this.#isPartitioned(from, to)) {
-      counts.partition++;
+      counts[this.#cutClass]++;
       fate.copies = 0;
       return fate;
     }
@@ -198,7 +222,10 @@ export class Network {
       return fate;
     }
     let delayMs = this.#pathMs(from, to) + jitter * jitterMs;
-    if (tail < tailChance) delayMs += tail / tailChance * tailMs;
+    if (tail < tailChance) {
+      counts.tail++;
+      delayMs += tail / tailChance * tailMs;
+    }
     if (isHeldBack) {
       counts.reordering++;
       delayMs += spread * reorderMs;
@@ -222,14 +249,15 @@ export class Network {
    * @returns `undefined` when it never arrives
    */
   streamDelayMs(from: number, to: number): number | undefined {
-    const { jitterMs, tailChance, tailMs } = this.#profile;
+    const { jitterMs, tailMs } = this.#profile;
+    const tailChance = this.#tailChance;
     const random = this.#streamRandoms[from] as Random;
     const jitter = random.fraction();
     const tail = random.fraction();
     // One draw decides about all repetitions: below loss² it is lost twice.
     const luck = random.fraction();
     if (this.#isPartitioned(from, to)) {
-      this.counts.partition++;
+      this.counts[this.#cutClass]++;
       return undefined;
     }
     if (this.#isBlocked(from, to)) {
@@ -237,7 +265,10 @@ export class Network {
       return undefined;
     }
     let delayMs = this.#pathMs(from, to) + jitter * jitterMs;
-    if (tail < tailChance) delayMs += tail / tailChance * tailMs;
+    if (tail < tailChance) {
+      this.counts.tail++;
+      delayMs += tail / tailChance * tailMs;
+    }
     let waitMs = RETRANSMIT_MS;
     let chance = this.#loss;
     for (let sent = 1; luck < chance; sent++) {

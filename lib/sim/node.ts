@@ -10,7 +10,13 @@
  *                      paused
  *
  * A paused node is a stopped process on a healthy machine: the kernel goes on
- * taking connections and keeps a limited number of packets.
+ * taking connections and keeps a limited number of packets. A slow node handles
+ * each message late, in order, while its timers are on time. A stalled one
+ * neither takes nor sends messages up to an instant, and then all at once.
+ *
+ * Engines live on the monotonic clock of their machine, which never goes back.
+ * It may leap: when a virtual machine goes on after a pause, its clock jumps to
+ * where the time is now.
  */
 
 import type { Deadline } from "../kit/deadlines.ts";
@@ -28,6 +34,8 @@ export interface PacketEvent {
   readonly kind: "packet";
   readonly node: SimNode;
   readonly from: string;
+  /** Where it was sent to: a node that moved is there no more. */
+  readonly to: string;
   readonly bytes: Uint8Array;
 }
 
@@ -59,7 +67,7 @@ export interface Traffic {
   streamBytesOut: number;
 }
 
-/** Packets that the kernel keeps for a paused process. */
+/** Packets that the kernel keeps for a paused or slow process. */
 const INBOX_PACKETS_MAX = 256;
 
 /** A node of a simulated cluster. To be looked at; the `Cluster` changes it. */
@@ -85,6 +93,16 @@ export class SimNode {
   hasLeft = false;
   /** The contents of its snapshot file, which outlive it. */
   disk = "";
+  /** How far the clock of its machine is ahead of the virtual time, whole ms. */
+  aheadMs = 0;
+  /** Each message is handled so much later, ms. */
+  slowMs = 0;
+  /** Messages in both directions wait for this instant, virtual ms. */
+  stalledUntilMs = 0;
+  ip: string;
+  addr: Uint8Array;
+  /** `ip:port`. */
+  address: string;
   timer: Deadline<SimEvent> | undefined;
   readonly timerEvent: TimerEvent = { kind: "timer", node: this };
   /** Streams of the present engine, by its numbers. */
@@ -94,18 +112,32 @@ export class SimNode {
   /** What arrived during a pause, in order. */
   #inbox: NodeInput[] = [];
   #inboxPackets = 0;
+  /** Messages that wait for a slow or stalled node, and the packets among them. */
+  #late = 0;
+  #latePackets = 0;
+  #latestMs = 0;
 
   constructor(
     readonly index: number,
     readonly name: string,
-    readonly ip: string,
-    readonly addr: Uint8Array,
+    addr: Uint8Array,
     readonly port: number,
-  ) {}
+  ) {
+    this.addr = addr;
+    this.ip = addr.join(".");
+    this.address = `${this.ip}:${port}`;
+  }
 
-  /** `ip:port`. */
-  get address(): string {
-    return `${this.ip}:${this.port}`;
+  /** Gives it another address; only while it is down. */
+  moveTo(addr: Uint8Array): void {
+    this.addr = addr;
+    this.ip = addr.join(".");
+    this.address = `${this.ip}:${this.port}`;
+  }
+
+  /** What its own clock shows at a virtual instant, ms. */
+  clockMs(nowMs: number): number {
+    return nowMs + this.aheadMs;
   }
 
   get isUp(): boolean {
@@ -129,6 +161,42 @@ export class SimNode {
   persist(output: PersistOutput): void {
     const { write, text } = output;
     this.disk = write === "append" ? this.disk + text : text;
+  }
+
+  /**
+   * When it gets to handling a message that arrives now, virtual ms: never before
+   * an earlier one. `undefined` means at once.
+   */
+  handlingMs(nowMs: number): number | undefined {
+    const isPunctual = this.slowMs === 0 && this.stalledUntilMs <= nowMs &&
+      this.#late === 0;
+    if (isPunctual) return undefined;
+    this.#latestMs = Math.max(
+      nowMs + this.slowMs,
+      this.stalledUntilMs,
+      this.#latestMs,
+    );
+    return this.#latestMs;
+  }
+
+  /**
+   * Counts a message that waits.
+   *
+   * @returns false for a packet beyond the kernel's buffer, which is lost
+   */
+  addLate(input: NodeInput): boolean {
+    if (input.kind === "packet") {
+      if (this.#latePackets >= INBOX_PACKETS_MAX) return false;
+      this.#latePackets++;
+    }
+    this.#late++;
+    return true;
+  }
+
+  /** The same message waits no more. */
+  removeLate(input: NodeInput): void {
+    this.#late--;
+    if (input.kind === "packet") this.#latePackets--;
   }
 
   /** Keeps an input for later; packets beyond the kernel's buffer are lost. */

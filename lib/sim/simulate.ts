@@ -31,6 +31,10 @@ export interface SimulationOptions {
   readonly mask?: FaultMask;
   readonly settings?: SimSettings;
   readonly makeEngine?: EngineFactory;
+  readonly snapshots?: { readonly rejoinAfterLeave: boolean };
+  readonly keys?: readonly Uint8Array[];
+  /** Called with the cluster before it runs, for observers. */
+  readonly onCluster?: (cluster: Cluster) => void;
 }
 
 /** What came of a run. */
@@ -51,8 +55,11 @@ export interface SimulationReport {
   /** Sent by all nodes together. */
   readonly packets: number;
   readonly packetBytes: number;
+  readonly streamBytes: number;
 }
 
+/** Largest cluster that is checked after every input. */
+const CHECKED_NODES_MAX = 128;
 /** Time between looks at whether everything agrees, ms. */
 const LOOK_EVERY_MS = 500;
 
@@ -79,11 +86,13 @@ const LOOK_EVERY_MS = 500;
  * ```
  */
 export function simulate(options: SimulationOptions): SimulationReport {
-  const { seed, nodes, plan, untilMs, demandsAgreement, ...rest } = options;
+  const { seed, nodes, plan, untilMs, demandsAgreement, onCluster, ...rest } =
+    options;
   const cluster = new Cluster({ seed, ...rest });
   cluster.addNodes(nodes);
   const views = new Views(cluster);
-  const checkers = new Checkers(cluster);
+  const checkers = new Checkers(cluster, CHECKED_NODES_MAX);
+  onCluster?.(cluster);
   cluster.schedule(plan);
   cluster.runUntil(untilMs);
   const agreedAfterMs = demandsAgreement
@@ -92,9 +101,11 @@ export function simulate(options: SimulationOptions): SimulationReport {
 
   let packets = 0;
   let packetBytes = 0;
+  let streamBytes = 0;
   for (const { traffic } of cluster.nodes) {
     packets += traffic.packetsOut;
     packetBytes += traffic.bytesOut;
+    streamBytes += traffic.streamBytesOut;
   }
   return {
     seed,
@@ -107,6 +118,7 @@ export function simulate(options: SimulationOptions): SimulationReport {
     faults: { ...cluster.faults },
     packets,
     packetBytes,
+    streamBytes,
   };
 }
 

@@ -14,13 +14,8 @@ import { wrongLists } from "./agreement.ts";
 import { convergenceMs, detectionMs, repairMs } from "./bounds.ts";
 import { Checkers, type Violation } from "./checkers.ts";
 import { Cluster, type ClusterOptions, type SimSettings } from "./cluster.ts";
-import {
-  ALL_FAULTS,
-  drawFaultPlan,
-  drawNoise,
-  type FaultCounts,
-  type FaultMask,
-} from "./faults.ts";
+import { drawCircumstances, drawFaultPlan, drawNoise } from "./fault_plan.ts";
+import { ALL_FAULTS, type FaultCounts, type FaultMask } from "./faults.ts";
 import { simulate, type SimulationReport, startPlan } from "./simulate.ts";
 import type { EngineFactory } from "./sim_engine.ts";
 import { Views } from "./views.ts";
@@ -212,21 +207,34 @@ export interface FaultStoryOptions extends Omit<StoryOptions, "onChapter"> {
   readonly minutes: number;
   /** Fault classes switched on; all of them unless told otherwise. */
   readonly mask?: FaultMask;
+  /** Called before the run, for those who watch. */
+  readonly onCluster?: (cluster: Cluster) => void;
 }
 
-/** Size of the small cluster of a seed, so that a sweep has all sizes from 3 to 8. */
+/** Size of the small cluster of a seed, so that a sweep has all sizes from 3 to 9. */
 export function nodesOfSeed(seed: number): number {
-  return 3 + seed % 6;
+  return 3 + seed % 7;
 }
 
-/** A small cluster, everything that can go wrong, then calm and agreement. */
+/** Nodes of a cluster with faults that are all running before the faults begin. */
+const STARTED_PER_SECOND = 20;
+/** Time for the last ones to be known, ms. */
+const FORMING_MS = 4_000;
+
+/** A cluster, everything that can go wrong, then calm and agreement. */
 export function faultStory(options: FaultStoryOptions): SimulationReport {
   const { seed, nodes, minutes, mask = ALL_FAULTS, ...rest } = options;
-  const fromMs = 5_000;
+  const overMs = Math.max(1, nodes / STARTED_PER_SECOND) * 1_000;
+  const fromMs = overMs + FORMING_MS;
+  const { settings, ...circumstances } = drawCircumstances(seed);
   const toMs = fromMs + minutes * 60_000;
   const faults = drawFaultPlan({ seed, nodes, fromMs, toMs, mask });
-  const start = startPlan(nodes, { overMs: 1_000 });
+  const start = startPlan(nodes, { overMs });
+  const { swim, ...others } = rest.settings ?? {};
   return simulate({
+    ...rest,
+    ...circumstances,
+    settings: { ...others, swim: { ...settings.swim, ...swim } },
     seed,
     nodes,
     plan: [
@@ -238,6 +246,5 @@ export function faultStory(options: FaultStoryOptions): SimulationReport {
     demandsAgreement: true,
     mask,
     link: { ...drawNoise(seed), chunkBytesMax: 400 },
-    ...rest,
   });
 }

@@ -62,6 +62,8 @@ export class Connection {
     readonly dialedMs: number,
     /** Bytes that still pass before it breaks. */
     public bytesLeft: number,
+    /** Address that was dialed; the acceptor may have moved since. */
+    readonly address: string,
   ) {
     this.dialerId = dialerId;
   }
@@ -110,6 +112,7 @@ export class Streams {
       id,
       this.#clock.nowMs,
       breakBytes,
+      acceptor.address,
     );
     node.streams.set(id, connection);
     node.connections.add(connection);
@@ -179,6 +182,10 @@ export class Streams {
   #onSyn(connection: Connection): void {
     const { acceptor } = connection;
     if (!connection.isDialerOpen) return;
+    if (acceptor.address !== connection.address) {
+      this.#fail(connection, DIAL_TIMEOUT_MS, "i/o timeout");
+      return;
+    }
     if (!acceptor.isUp) {
       const delayMs = this.#network.streamDelayMs(
         acceptor.index,
@@ -215,6 +222,7 @@ export class Streams {
       ? connection.isDialerOpen
       : connection.isAcceptorOpen;
     if (engine === undefined || !isOpen) return false;
+    const clockMs = node.clockMs(nowMs);
     const id = toDialer ? connection.dialerId : connection.acceptorId;
     switch (event.what) {
       case "syn":
@@ -222,7 +230,7 @@ export class Streams {
       case "opened": {
         const port = EPHEMERAL_PORT_MIN + this.#dials++ % EPHEMERAL_PORTS;
         const from = `${connection.dialer.ip}:${port}`;
-        const opened = engine.handleStreamOpened(from, nowMs);
+        const opened = engine.handleStreamOpened(from, clockMs);
         connection.acceptorId = opened;
         connection.openedMs = nowMs;
         node.streams.set(opened, connection);
@@ -230,24 +238,24 @@ export class Streams {
       }
       case "dialed":
         connection.connectedMs = nowMs;
-        engine.handleDialed(connection.dialerId, nowMs);
+        engine.handleDialed(connection.dialerId, clockMs);
         return true;
       case "dialFailed":
         this.#forgetEnd(connection, true);
         engine.handleDialFailed(
           connection.dialerId,
-          `dial tcp ${connection.acceptor.address}: ${event.why}`,
-          nowMs,
+          `dial tcp ${connection.address}: ${event.why}`,
+          clockMs,
         );
         return true;
       case "data":
         assert(id !== undefined, "bytes arrive after the stream was opened");
-        engine.handleStreamData(id, event.bytes as Uint8Array, nowMs);
+        engine.handleStreamData(id, event.bytes as Uint8Array, clockMs);
         return true;
       case "closed":
         this.#forgetEnd(connection, toDialer);
         assert(id !== undefined, "the end arrives after the stream was opened");
-        engine.handleStreamClosed(id, nowMs);
+        engine.handleStreamClosed(id, clockMs);
         return true;
     }
   }

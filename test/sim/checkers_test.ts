@@ -230,3 +230,39 @@ Deno.test("NumberChecker catches a stream that outlives its time, pauses not cou
   check({}, 0, 16_001);
   assert.deepEqual(broken, ["streams end"]);
 });
+
+Deno.test("TableChecker lets another address take a free name, and no other", () => {
+  const take = (state: NodeStateName, address: string) => {
+    const { checker, broken } = tables();
+    const b = { ...row("b", state, 4), address: "10.0.0.2:7946" };
+    const owner = { index: 1, name: "b", isServing: true };
+    checker.noteOwn(owner, { member: () => row("b", "alive", 9) });
+    checker.check(A, { members: () => [b] });
+    Object.assign(b, { state: "alive", incarnation: 1, address });
+    checker.check(A, { members: () => [b] });
+    return broken;
+  };
+  assert.deepEqual(take("left", "11.0.0.2:7946"), []);
+  assert.deepEqual(take("dead", "11.0.0.2:7946"), []);
+  assert.deepEqual(take("dead", "10.0.0.2:7946"), ["never back"]);
+  assert.deepEqual(take("suspect", "11.0.0.2:7946"), ["never back"]);
+});
+
+Deno.test("EventChecker remembers deliveries over lives that share a disk", () => {
+  const broken: string[] = [];
+  const checker = new EventChecker(2, indexOf, (rule) => broken.push(rule));
+  const event: SerfEvent = {
+    type: "user",
+    ltime: 1n,
+    name: "deploy",
+    payload: EMPTY_BYTES,
+    coalesce: false,
+  };
+  checker.check(A, event);
+  checker.forget(0);
+  checker.check(A, event);
+  assert.deepEqual(broken, []);
+  checker.forget(0, true);
+  checker.check(A, event);
+  assert.deepEqual(broken, ["at most once"]);
+});

@@ -2,8 +2,10 @@
  * `deno task sim`: simulated clusters for people.
  *
  *     deno task sim                          20 seeds of small clusters with every fault
- *     deno task sim --seeds 500              more of them
+ *     deno task sim --seeds 2000 --nodes 5-9 more of them
+ *     deno task sim --seeds 50 --nodes 100   larger ones
  *     deno task sim --seed 15 --nodes 6      one seed again, as a failure told
+ *     deno task sim --replay 15 --nodes 6    the same, with all that happens in it
  *     deno task sim --seed 15 --nodes 6 --without pause,loss
  *     deno task sim --nodes 200              a cluster grows, loses nodes, is cut and heals
  *     deno task sim --nodes 100 --loss 20 --minutes 10
@@ -16,22 +18,15 @@
 
 import { parseArgs } from "node:util";
 import {
-  addFaultCounts,
   ALL_FAULTS,
   FAULT_CLASSES,
   type FaultClass,
-  type FaultCounts,
   type FaultMask,
-  noFaultCounts,
 } from "../../lib/sim/faults.ts";
-import type { Violation } from "../../lib/sim/checkers.ts";
 import { DAY_NODES, dayStory } from "../../lib/sim/day_story.ts";
+import { Journal } from "../../lib/sim/journal.ts";
 import { partitionStory } from "../../lib/sim/partition_story.ts";
-import {
-  missChance,
-  queryStory,
-  type QueryTally,
-} from "../../lib/sim/query_story.ts";
+import { queryStory } from "../../lib/sim/query_story.ts";
 import {
   type Chapter,
   faultStory,
@@ -40,34 +35,72 @@ import {
   nodesOfSeed,
   type StoryReport,
 } from "../../lib/sim/stories.ts";
+import { SweepTotals } from "../../lib/sim/sweep.ts";
+import {
+  printChapter,
+  printChapterHead,
+  printFaults,
+  printRun,
+  printRunHead,
+  printTally,
+  printTotals,
+  printViolations,
+  seconds,
+  showProgress,
+} from "./printing.ts";
+
+/** Clusters up to this size run with every fault. */
+const SMALL_CLUSTER = 128;
 
 const HELP = `Usage: deno task sim [options]
 
-  --seeds N         how many seeds of small clusters to run (20)
+  --seeds N         how many seeds of clusters with faults to run (20)
   --seed S          the first seed, or the only one (1)
-  --nodes N         nodes; more than 16 tell another story (3 to 8 by seed)
+  --replay S        one seed, with everything that happens in it
+  --nodes N         nodes, or a range such as 5-9 (3-9); more than ${SMALL_CLUSTER} tell
+                    another story
   --minutes M       virtual minutes with faults or loss (2, or 10 with --loss)
   --loss P          percent of packets lost, all the time
   --story NAME      another story: queries (1000 nodes, 10 % loss), day (10 nodes),
                     or partition (20 nodes); --seed, --nodes and --loss as fits
-  --without A,B     fault classes switched off: ${FAULT_CLASSES.join(", ")}
+  --without A,B     fault classes switched off:
+                    ${wrapped(FAULT_CLASSES, 58).join("\n                    ")}
   --help            this text`;
 
-/** Clusters up to this size run with every fault. */
-const SMALL_CLUSTER = 16;
+/** Words in lines of limited width, with commas. */
+function wrapped(words: readonly string[], width: number): string[] {
+  const lines = [""];
+  for (const [i, word] of words.entries()) {
+    const text = i === words.length - 1 ? word : `${word}, `;
+    const line = lines.at(-1) as string;
+    if (line.length + text.length > width) lines.push(text);
+    else lines[lines.length - 1] = line + text;
+  }
+  return lines.map((line) => line.trimEnd());
+}
 
 interface SimArgs {
   readonly seeds: number;
   readonly seed: number;
-  readonly nodes: number | undefined;
+  readonly nodes: NodeRange | undefined;
   readonly minutes: number | undefined;
+  readonly replays: boolean;
   /** Share of packets lost, 0 to 1. */
   readonly loss: number | undefined;
   readonly mask: FaultMask;
   readonly story: StoryName | undefined;
 }
 
-const STORIES = ["queries", "day", "partition"] as const;
+interface NodeRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+const STORIES = [
+  "queries",
+  "day",
+  "partition",
+] as const;
 type StoryName = typeof STORIES[number];
 
 /** @throws {SyntaxError} when an option makes no sense */
@@ -78,6 +111,7 @@ function readArgs(args: string[]): SimArgs | undefined {
     options: {
       seeds: text,
       seed: text,
+      replay: text,
       nodes: text,
       minutes: text,
       loss: text,
@@ -88,11 +122,12 @@ function readArgs(args: string[]): SimArgs | undefined {
   });
   if (values.help === true) return undefined;
   const loss = readNumber("loss", values.loss);
-  const seed = readNumber("seed", values.seed);
+  const seed = readNumber("seed", values.replay ?? values.seed);
   return {
     seeds: readNumber("seeds", values.seeds) ?? (seed === undefined ? 20 : 1),
     seed: seed ?? 1,
-    nodes: readNumber("nodes", values.nodes),
+    nodes: readRange(values.nodes),
+    replays: values.replay !== undefined,
     minutes: readNumber("minutes", values.minutes),
     loss: loss === undefined ? undefined : loss / 100,
     mask: readMask(values.without),
@@ -110,6 +145,17 @@ function readNumber(
     throw new SyntaxError(`Cannot read --${name} "${text}" as a number`);
   }
   return number;
+}
+
+function readRange(text: string | undefined): NodeRange | undefined {
+  if (text === undefined) return undefined;
+  const [from, to = from] = text.split("-").map((part) =>
+    readNumber("nodes", part)
+  );
+  if (from === undefined || to === undefined || from < 2 || to < from) {
+    throw new SyntaxError(`Cannot read --nodes "${text}" as 2 or more nodes`);
+  }
+  return { from, to };
 }
 
 function readMask(without: string | undefined): FaultMask {
@@ -133,39 +179,59 @@ function readStory(text: string | undefined): StoryName | undefined {
 
 // --- Stories ------------------------------------------------------------------
 
+/** More runs than this are not listed one by one. */
+const LISTED_RUNS_MAX = 50;
+
 /** @returns whether no rule was broken */
 function runSweep(args: SimArgs): boolean {
-  const { minutes = 2, mask } = args;
-  const faults = noFaultCounts();
-  let isGood = true;
-  console.log(
-    "seed      nodes  hash              agreed after  packets/node/s  inputs",
-  );
-  for (let seed = args.seed; seed < args.seed + args.seeds; seed++) {
-    const nodes = args.nodes ?? nodesOfSeed(seed);
+  const { minutes = 2, mask, seeds } = args;
+  const totals = new SweepTotals();
+  const isListed = seeds <= LISTED_RUNS_MAX;
+  const startedMs = performance.now();
+  if (isListed) printRunHead();
+  for (let seed = args.seed; seed < args.seed + seeds; seed++) {
+    const nodes = nodesFor(args, seed);
     const report = faultStory({ seed, nodes, minutes, mask });
-    const perNode = report.packets / nodes / (report.virtualMs / 1_000);
-    console.log(
-      [
-        String(seed).padEnd(8),
-        String(nodes).padStart(5),
-        ` ${report.hash}`,
-        seconds(report.agreedAfterMs).padStart(12),
-        perNode.toFixed(1).padStart(14),
-        String(report.inputs).padStart(6),
-      ].join("  "),
-    );
-    addFaultCounts(faults, report.faults);
+    totals.add(report, nodes);
+    showProgress(isListed ? undefined : { totals, seeds, seed });
+    if (isListed) printRun(report, nodes);
     if (report.violations.length > 0) {
-      isGood = false;
+      if (!isListed) printRun(report, nodes);
       printViolations(report.violations);
       console.log(
-        `  replay: deno task sim --seed ${seed} --nodes ${nodes} --minutes ${minutes}`,
+        `  replay: deno task sim --replay ${seed} --nodes ${nodes} --minutes ${minutes}`,
       );
     }
   }
-  printFaults(faults);
-  return isGood;
+  showProgress(undefined);
+  printTotals(totals, performance.now() - startedMs);
+  printFaults(totals.faults);
+  return totals.failedSeeds.length === 0;
+}
+
+function nodesFor({ nodes }: SimArgs, seed: number): number {
+  if (nodes === undefined) return nodesOfSeed(seed);
+  return nodes.from + seed % (nodes.to - nodes.from + 1);
+}
+
+/** @returns whether no rule was broken */
+function runReplay(args: SimArgs): boolean {
+  const { minutes = 2, mask, seed } = args;
+  const nodes = nodesFor(args, seed);
+  const report = faultStory({
+    seed,
+    nodes,
+    minutes,
+    mask,
+    settings: { swim: { logLevel: "INFO" } },
+    onCluster: (cluster) => new Journal(cluster, console.log),
+  });
+  console.log();
+  printRunHead();
+  printRun(report, nodes);
+  printViolations(report.violations);
+  printFaults(report.faults);
+  return report.violations.length === 0;
 }
 
 /** @returns whether no rule was broken */
@@ -216,7 +282,8 @@ function runNamedStory(args: SimArgs, story: StoryName): boolean {
   const { seed } = args;
   switch (story) {
     case "queries": {
-      const { nodes = 1_000, loss = 0.1 } = args;
+      const { loss = 0.1 } = args;
+      const nodes = args.nodes?.to ?? 1_000;
       return runStory(seed, nodes, (options) => {
         const relayFactors = [0, 3];
         const report = queryStory({
@@ -240,7 +307,7 @@ function runNamedStory(args: SimArgs, story: StoryName): boolean {
         return report;
       });
     case "partition": {
-      const { nodes = 20 } = args;
+      const nodes = args.nodes?.to ?? 20;
       const sides = [nodes >> 1, Math.max(1, Math.round(nodes * 0.15))];
       return sides.map((minority) => {
         console.log(
@@ -256,66 +323,15 @@ function runNamedStory(args: SimArgs, story: StoryName): boolean {
   }
 }
 
-// --- Printing -----------------------------------------------------------------
-
-function printChapterHead(): void {
-  console.log(
-    "                              virtual        real     packets        bytes   live nodes",
-  );
-  console.log(
-    "chapter                          time        time     /node/s      /node/s  called dead",
-  );
-}
-
-function printChapter(chapter: Chapter, realMs: number): void {
-  const { name, tookMs, packetsPerNode, bytesPerNode, falseFailures } = chapter;
-  console.log(
-    [
-      name.padEnd(27),
-      seconds(tookMs).padStart(8),
-      seconds(realMs).padStart(10),
-      packetsPerNode.toFixed(1).padStart(10),
-      bytesPerNode.toFixed(0).padStart(11),
-      String(falseFailures).padStart(11),
-    ].join("  "),
-  );
-}
-
-function printTally(tally: QueryTally, loss: number): void {
-  const { relayFactor, asked, received, acks, answers } = tally;
-  const share = (count: number, of: number) =>
-    `${(100 * count / of).toFixed(2)} %`;
-  console.log(
-    `${relayFactor} relays: ${share(received, asked)} got the query, ` +
-      `of these ${share(acks, received)} of the acks and ` +
-      `${share(answers, received)} of the answers arrived, ` +
-      `expected ${share(1 - missChance(loss, relayFactor), 1)}`,
-  );
-}
-
-function printFaults(faults: Readonly<FaultCounts>): void {
-  console.log("\nfaults that happened");
-  for (const fault of FAULT_CLASSES) {
-    console.log(`  ${fault.padEnd(12)} ${String(faults[fault]).padStart(8)}`);
-  }
-}
-
-function printViolations(violations: readonly Violation[]): void {
-  for (const { atMs, rule, text } of violations) {
-    console.log(`  BROKEN at ${seconds(atMs)}: ${rule}: ${text}`);
-  }
-}
-
-function seconds(ms: number | undefined): string {
-  return ms === undefined ? "never" : `${(ms / 1_000).toFixed(1)} s`;
-}
-
 /** @returns whether no rule was broken */
 function run(args: SimArgs): boolean {
-  const { nodes, loss, story } = args;
+  const { loss, story, replays } = args;
   if (story !== undefined) return runNamedStory(args, story);
-  const isLarge = loss !== undefined || (nodes ?? 0) > SMALL_CLUSTER;
-  return isLarge ? runClusterStory(args, nodes ?? 100) : runSweep(args);
+  const nodes = args.nodes?.to ?? 0;
+  if (loss !== undefined || nodes > SMALL_CLUSTER) {
+    return runClusterStory(args, nodes === 0 ? 100 : nodes);
+  }
+  return replays ? runReplay(args) : runSweep(args);
 }
 
 /** @returns the exit code */

@@ -130,3 +130,45 @@ Deno.test("a Network made with ways of their own takes packets and streams over 
   assert.equal(made.packetFate(1, 2).delayMs, 10);
   assert.equal(made.streamDelayMs(0, 2), 20);
 });
+
+Deno.test("packetFate() counts packets that take much longer than others", () => {
+  const made = network({ tailChance: 0.1, tailMs: 1_000, jitterMs: 0 });
+  const late = fates(made).filter(({ delayMs }) => delayMs > 0.25).length;
+  assert.ok(late > 900 && late < 1_100, `${late} late`);
+  assert.equal(made.counts.tail, late);
+  const calm = network({ tailChance: 0.1, tailMs: 1_000 }, without("tail"));
+  fates(calm);
+  assert.equal(calm.counts.tail, 0);
+});
+
+Deno.test("partition() with a bridge cuts all pairs but those of the bridge", () => {
+  const cuts = (isHeard: boolean) => {
+    const made = network({});
+    const bridge = { node: 1, isHeard };
+    made.partition([0, 0, 1, 1], { bridge, fault: "bridge" });
+    const pairs: string[] = [];
+    for (let from = 0; from < 4; from++) {
+      for (let to = 0; to < 4; to++) {
+        if (made.isCut(from, to)) pairs.push(`${from}>${to}`);
+      }
+    }
+    return pairs;
+  };
+  const sides = ["0>2", "0>3", "2>0", "3>0"];
+  assert.deepEqual(cuts(true), sides);
+  assert.deepEqual(cuts(false), [...sides, "1>2", "1>3"].sort());
+});
+
+Deno.test("partition() counts what it drops under its own class, and obeys the mask", () => {
+  const made = network({});
+  made.partition([0, 1, 2, 0], { fault: "threeWay" });
+  made.packetFate(0, 1);
+  made.partition([0, 1, 0, 0], { fault: "isolation" });
+  made.packetFate(0, 1);
+  made.streamDelayMs(1, 2);
+  const { threeWay, isolation, partition } = made.counts;
+  assert.deepEqual([threeWay, isolation, partition], [1, 2, 0]);
+  const masked = network({}, without("threeWay"));
+  masked.partition([0, 1, 2, 0], { fault: "threeWay" });
+  assert.equal(masked.isCut(0, 1), false);
+});

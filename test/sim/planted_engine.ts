@@ -23,6 +23,7 @@ import {
   StreamReader,
   type StreamRole,
 } from "../../lib/wire/stream_frame.ts";
+import { WireError } from "../../lib/wire/wire_error.ts";
 
 /** A mistake to plant. */
 export interface Mistake {
@@ -32,8 +33,14 @@ export interface Mistake {
   pushPull?(exchange: PushPull, self: string): PushPull;
   /** What becomes of something asked for. */
   output?(output: Output): Output[];
+  /** What the engine is told instead of its configuration. */
+  config?(config: SerfConfig): SerfConfig;
+  /** What becomes of the figures that it shows. */
+  stats?(stats: Map<string, string>): Map<string, string>;
   /** The last word heard about each member counts, however old. */
   readonly believesLastWord?: boolean;
+  /** It lists itself as what others call it. */
+  readonly believesAccusations?: boolean;
 }
 
 /** Makes engines with a mistake, each with its own. */
@@ -48,6 +55,11 @@ interface LastWord {
   incarnation: number;
 }
 
+/** A row as it is, but for its state. */
+function withState(row: MemberView, state: MemberView["state"]): MemberView {
+  return Object.create(row, { state: { value: state } });
+}
+
 class PlantedEngine implements SimEngine {
   readonly #engine: SerfEngine;
   readonly #mistake: Mistake;
@@ -59,14 +71,19 @@ class PlantedEngine implements SimEngine {
     { reader: StreamReader; role: StreamRole }
   >();
   readonly #lastWords = new Map<string, LastWord>();
+  /** What others called us. */
+  #accusation: "suspect" | "dead" | undefined;
 
   constructor(config: SerfConfig, seeds: EngineSeeds, mistake: Mistake) {
-    this.#engine = new SerfEngine(config, seeds);
+    const told = mistake.config?.(config) ?? config;
+    // What was opened and tampered with is handed on in the clear.
+    const swim = { ...told.swim, verifyIncoming: false };
+    this.#engine = new SerfEngine({ ...told, swim }, seeds);
     this.#mistake = mistake;
     this.#self = config.swim.name;
     this.#codecConfig = {
       label: "",
-      keyring: undefined,
+      keyring: config.swim.keyring,
       compression: false,
       protocolVersion: config.swim.protocolVersion,
       verifyIncoming: true,
@@ -80,7 +97,7 @@ class PlantedEngine implements SimEngine {
 
   handlePacket(from: string, bytes: Uint8Array, nowMs: number): void {
     const kept: Uint8Array[] = [];
-    for (const part of this.#codec.open(bytes).parts) {
+    for (const part of this.#partsOf(bytes)) {
       const heard = decodeMessage(part);
       this.#noteLastWord(heard);
       const message = this.#mistake.message
@@ -90,6 +107,16 @@ class PlantedEngine implements SimEngine {
     }
     if (kept.length === 0) return;
     this.#engine.handlePacket(from, encodeCompound(kept), nowMs);
+  }
+
+  /** None of a packet that is sealed with a key which we do not have. */
+  #partsOf(bytes: Uint8Array): readonly Uint8Array[] {
+    try {
+      return this.#codec.open(bytes).parts;
+    } catch (error) {
+      if (error instanceof WireError) return [];
+      throw error;
+    }
   }
 
   handleStreamOpened(from: string, nowMs: number): StreamId {
@@ -105,7 +132,13 @@ class PlantedEngine implements SimEngine {
 
   handleStreamData(id: StreamId, bytes: Uint8Array, nowMs: number): void {
     const entry = this.#readers.get(id);
-    const message = entry?.reader.push(bytes.slice());
+    let message: ReturnType<StreamReader["push"]>;
+    try {
+      message = entry?.reader.push(bytes.slice());
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#readers.delete(id);
+    }
     if (entry === undefined || message === undefined) return;
     const tampered = message.kind === "pushPull" && this.#mistake.pushPull
       ? this.#mistake.pushPull(message, this.#self)
@@ -130,6 +163,17 @@ class PlantedEngine implements SimEngine {
 
   get swim(): SimEngine["swim"] {
     const real = this.#engine.swim;
+    const accusation = this.#accusation;
+    if (this.#mistake.believesAccusations && accusation !== undefined) {
+      return {
+        queueDepth: real.queueDepth,
+        member: (name) => real.member(name),
+        members: () =>
+          [...real.members()].map((row) =>
+            row.name === this.#self ? withState(row, accusation) : row
+          ),
+      };
+    }
     if (this.#mistake.believesLastWord !== true) return real;
     return {
       queueDepth: real.queueDepth,
@@ -155,6 +199,7 @@ class PlantedEngine implements SimEngine {
         );
       case "suspect":
       case "dead":
+        if (message.node === this.#self) this.#accusation = message.kind;
         return this.#setLastWord(
           message.node,
           message.kind,
@@ -232,6 +277,7 @@ class PlantedEngine implements SimEngine {
     return this.#engine.localMember();
   }
   stats(): Map<string, string> {
-    return this.#engine.stats();
+    const stats = this.#engine.stats();
+    return this.#mistake.stats?.(stats) ?? stats;
   }
 }
