@@ -55,6 +55,15 @@ export {
   type SimSettings,
 } from "./cluster.ts";
 export {
+  type Curve,
+  type CurveOptions,
+  type CurveReport,
+  measureCurves,
+  reachedMs,
+  shareAt,
+  type TrafficRate,
+} from "./curves.ts";
+export {
   drawCircumstances,
   drawFaultPlan,
   drawNoise,
@@ -69,6 +78,12 @@ export {
   type FaultMask,
   NO_FAULTS,
 } from "./faults.ts";
+export {
+  type GossipModel,
+  modelBytesPerSecond,
+  modelMs,
+  modelShare,
+} from "./gossip_model.ts";
 export { Journal } from "./journal.ts";
 export {
   type Bridge,
@@ -84,4 +99,9 @@ export {
   type SimulationReport,
   startPlan,
 } from "./simulate.ts";
+export {
+  type ProfileName,
+  PROFILES,
+  type SwimProfile,
+} from "../swim/config.ts";
 export { type Belief, type FalseFailure, Views } from "./views.ts";

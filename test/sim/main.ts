@@ -12,6 +12,8 @@
  *     deno task sim --story queries          queries without and with relays on a bad network
  *     deno task sim --story day              50 hours: reaping, reconnecting, forgetting
  *     deno task sim --story partition        a cut of two hours heals by itself
+ *     deno task sim --story lifeguard        slow members with and without Lifeguard
+ *     deno task sim --story scale            100 and 1,000 nodes: times and traffic
  *
  * Exits with 1 when a rule was broken.
  */
@@ -36,6 +38,7 @@ import {
   type StoryReport,
 } from "../../lib/sim/stories.ts";
 import { SweepTotals } from "../../lib/sim/sweep.ts";
+import { runLifeguard, runScale } from "./measurements.ts";
 import {
   printChapter,
   printChapterHead,
@@ -62,7 +65,8 @@ const HELP = `Usage: deno task sim [options]
   --minutes M       virtual minutes with faults or loss (2, or 10 with --loss)
   --loss P          percent of packets lost, all the time
   --story NAME      another story: queries (1000 nodes, 10 % loss), day (10 nodes),
-                    or partition (20 nodes); --seed, --nodes and --loss as fits
+                    partition (20 nodes), lifeguard (100 nodes) or scale (100 and
+                    1000 nodes); --seed, --nodes and --loss as fits
   --without A,B     fault classes switched off:
                     ${wrapped(FAULT_CLASSES, 58).join("\n                    ")}
   --help            this text`;
@@ -100,6 +104,8 @@ const STORIES = [
   "queries",
   "day",
   "partition",
+  "lifeguard",
+  "scale",
 ] as const;
 type StoryName = typeof STORIES[number];
 
@@ -320,6 +326,15 @@ function runNamedStory(args: SimArgs, story: StoryName): boolean {
         );
       }).every((isGood) => isGood);
     }
+    case "lifeguard":
+      return runLifeguard({ seed, nodes: args.nodes?.to ?? 100 });
+    case "scale":
+      return runScale({
+        seed,
+        sizes: args.nodes === undefined
+          ? [100, 1_000]
+          : [args.nodes.from, args.nodes.to],
+      });
   }
 }
 
