@@ -83,6 +83,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     synopsis: "Estimates the round trip time between two nodes",
     load: () => import("./rtt.ts"),
   },
+  "simulate": {
+    synopsis: "Simulates a cluster: how fast it learns what happens",
+    load: () => import("./simulate.ts"),
+  },
   "tags": {
     synopsis: "Changes the tags of a running agent",
     load: () => import("./tags.ts"),

@@ -42,7 +42,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/rpc",
     "lib/net",
   ],
-  "cmd": ["lib/agent", "lib/rpc", "lib/coordinate", "lib/kit", "lib/net"],
+  "cmd": [
+    "lib/agent",
+    "lib/rpc",
+    "lib/coordinate",
+    "lib/kit",
+    "lib/net",
+    "lib/sim",
+  ],
   "build": ["main.ts", "cmd", "lib/agent", "lib/kit"],
 };
 
