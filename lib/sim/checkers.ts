@@ -40,6 +40,8 @@ export interface Violation {
 /** Takes a violation down. */
 export type Report = (rule: string, text: string) => void;
 
+/** Our leaves, those of others, and the other intents are counted as one queue. */
+const INTENT_QUEUES = 3;
 /** Violations kept of each rule; one mistake breaks rules many times. */
 const VIOLATIONS_KEPT = 3;
 /** Largest cluster that is checked after every input, unless told otherwise. */
@@ -306,7 +308,7 @@ export class NumberChecker {
       node,
       "intent queue",
       Number(stats.get("intent_queue")),
-      queueDepthMax,
+      INTENT_QUEUES * queueDepthMax,
     );
     this.#checkDepth(
       node,

@@ -209,9 +209,9 @@ Deno.test("NumberChecker catches a clock that goes back, but not one of a new li
 
 Deno.test("NumberChecker catches queues above their limits", () => {
   const { broken, check } = numbers();
-  check({ intent_queue: 10, event_queue: 10 }, 2);
+  check({ intent_queue: 30, event_queue: 10 }, 2);
   assert.deepEqual(broken, []);
-  check({ intent_queue: 11, event_queue: 0 }, 2);
+  check({ intent_queue: 31, event_queue: 0 }, 2);
   check({ intent_queue: 0, event_queue: 11 }, 2);
   check({}, 3);
   assert.deepEqual(broken, [

@@ -173,7 +173,7 @@ export const PLANTED_MISTAKES: readonly PlantedMistake[] = [
   {
     what: "does not know the limit of its queues",
     rule: "bounded queues",
-    settings: { queueDepthMax: 2 },
+    settings: { queueDepthMax: 1 },
     make: () => ({ config: (config) => ({ ...config, queueDepthMax: 4_096 }) }),
   },
   {
