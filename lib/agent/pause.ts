@@ -3,7 +3,7 @@
 /**
  * Waits, unless it is told to stop.
  *
- * @param ms how long
+ * @param ms how long; a moment, when it is over already
  * @param signal ends the wait when it is aborted
  * @returns whether the whole time has passed
  */
@@ -22,7 +22,8 @@ export const pause: Pause = (
       resolve(isOver);
     };
     const onAbort = () => end(false);
-    const timer = setTimeout(() => end(true), ms);
+    // The runtime warns of a negative time, on the standard error of the agent.
+    const timer = setTimeout(() => end(true), Math.max(0, ms));
     signal.addEventListener("abort", onAbort);
   });
 };

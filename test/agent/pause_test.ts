@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { pause } from "../../lib/agent/pause.ts";
 
 Deno.test("pause() waits, unless it is told to stop", async () => {
@@ -8,4 +9,15 @@ Deno.test("pause() waits, unless it is told to stop", async () => {
   abort.abort();
   assert.equal(await long, false);
   assert.equal(await pause(3_600_000, abort.signal), false);
+});
+
+Deno.test("pause() of a time that is over prints no warning", async () => {
+  const warnings: string[] = [];
+  const take = ({ name }: Error) => warnings.push(name);
+  process.on("warning", take);
+  const { signal } = new AbortController();
+  assert.equal(await pause(-0.2, signal), true);
+  assert.equal(await pause(0, signal), true);
+  process.off("warning", take);
+  assert.deepEqual(warnings, []);
 });
