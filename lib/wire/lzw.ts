@@ -174,9 +174,7 @@ export function lzwDecode(input: Uint8Array, lengthMax: number): Uint8Array {
   let next = 0;
   while (true) {
     while (bitCount < width) {
-      if (next === input.length) {
-        throw new WireError("badCompression", "unexpected EOF");
-      }
+      if (next === input.length) throw truncated();
       bits |= (input[next++] as number) << bitCount;
       bitCount += 8;
     }
@@ -192,23 +190,16 @@ export function lzwDecode(input: Uint8Array, lengthMax: number): Uint8Array {
       previous = NONE;
       continue;
     }
-    if (code > lastCode) {
-      throw new WireError("badCompression", "lzw: invalid code");
-    }
+    if (code > lastCode) throw invalidCode();
 
     if (previous !== NONE) {
       entryStarts[lastCode] = previous;
       entryLengths[lastCode] = length - previous + 1;
     }
     const size = code < CLEAR ? 1 : entryLengths[code] as number;
-    if (length + size > lengthMax) {
-      throw new WireError(
-        "oversized",
-        `decompressed message is larger than limit (${lengthMax})`,
-      );
-    }
+    if (length + size > lengthMax) throw tooLong(lengthMax);
     if (length + size > output.length) {
-      output = enlarge(output, length + size, lengthMax);
+      output = withRoom(output, decodedLength(input, lengthMax));
     }
     previous = length;
     if (code < CLEAR) {
@@ -234,14 +225,81 @@ export function lzwDecode(input: Uint8Array, lengthMax: number): Uint8Array {
   }
 }
 
-function enlarge(
-  bytes: Uint8Array,
-  needed: number,
-  max: number,
-): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(
-    Math.min(max, Math.max(needed, 2 * bytes.length)),
-  );
+function withRoom(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(size);
   larger.set(bytes);
   return larger;
+}
+
+/** Lengths of the codes' texts, for `decodedLength` alone. */
+const countedLengths = new Uint16Array(CODE_LIMIT + 1);
+
+/**
+ * How long the output of `lzwDecode` will be. It takes a step for each code, not
+ * for each byte, and no room at all, so that a small input which claims to be a
+ * huge one costs next to nothing.
+ *
+ * @throws {WireError} where `lzwDecode` would, in the same words
+ */
+function decodedLength(input: Uint8Array, lengthMax: number): number {
+  let length = 0;
+  let bits = 0;
+  let bitCount = 0;
+  let width = FIRST_WIDTH;
+  let lastCode = END;
+  let widenAt = 1 << FIRST_WIDTH;
+  /** Length of the previous code's text; negative after a clear. */
+  let previous = NONE;
+
+  let next = 0;
+  while (true) {
+    while (bitCount < width) {
+      if (next === input.length) throw truncated();
+      bits |= (input[next++] as number) << bitCount;
+      bitCount += 8;
+    }
+    const code = bits & ((1 << width) - 1);
+    bits >>>= width;
+    bitCount -= width;
+
+    if (code === END) return length;
+    if (code === CLEAR) {
+      width = FIRST_WIDTH;
+      lastCode = END;
+      widenAt = 1 << FIRST_WIDTH;
+      previous = NONE;
+      continue;
+    }
+    if (code > lastCode) throw invalidCode();
+    if (previous !== NONE) countedLengths[lastCode] = previous + 1;
+    previous = code < CLEAR ? 1 : countedLengths[code] as number;
+    length += previous;
+    if (length > lengthMax) throw tooLong(lengthMax);
+
+    lastCode++;
+    if (lastCode >= widenAt) {
+      if (width === LAST_WIDTH) {
+        previous = NONE;
+        lastCode--;
+      } else {
+        width++;
+        widenAt <<= 1;
+      }
+    }
+  }
+}
+
+function truncated(): WireError {
+  return new WireError("badCompression", "unexpected EOF");
+}
+
+function invalidCode(): WireError {
+  return new WireError("badCompression", "lzw: invalid code");
+}
+
+function tooLong(lengthMax: number): WireError {
+  return new WireError(
+    "oversized",
+    `decompressed message is larger than limit (${lengthMax})`,
+  );
 }

@@ -32,8 +32,11 @@ import { MsgpackScanner, STRUCT_LIMITS } from "./msgpack_scanner.ts";
 import { MsgpackWriter } from "./msgpack_writer.ts";
 import { WireError } from "./wire_error.ts";
 
-/** Most rows of a push/pull. */
-export const NODES_MAX = 1_048_576;
+/**
+ * Most rows of a push/pull: twice as many as the table of members may have. Reading
+ * so many takes a second or so, during which nothing else is done.
+ */
+export const NODES_MAX = 131_072;
 /** Longest user state, user message, sealed frame and compressed body, bytes. */
 export const STREAM_BYTES_MAX = 20_971_520;
 /** Longest body once everything is off, bytes. */

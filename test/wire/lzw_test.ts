@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { bytesOfHex, hexOf } from "../../lib/kit/bytes.ts";
+import { bytesOfHex, concatBytes, hexOf } from "../../lib/kit/bytes.ts";
 import { Random } from "../../lib/kit/random.ts";
 import { lzwDecode, lzwEncode } from "../../lib/wire/lzw.ts";
 import { WireError } from "../../lib/wire/wire_error.ts";
@@ -150,4 +150,46 @@ Deno.test("lzwDecode() takes any bytes for a stream or refuses them", () => {
 
 Deno.test("lzwDecode() refuses a table reference after a clear", () => {
   assert.throws(() => lzwDecode(bytesOfHex("000503"), LIMIT), WireError);
+});
+
+Deno.test("lzwDecode() makes no room for what is longer than it may be", () => {
+  const bomb = encode(new Uint8Array(8_000_000));
+  assert.ok(bomb.length < 10_000);
+  const { external } = Deno.memoryUsage();
+  for (let i = 0; i < 50; i++) {
+    assert.throws(() => lzwDecode(bomb, 7_999_999), {
+      detail: "decompressed message is larger than limit (7999999)",
+    });
+  }
+  // Some 40 KB each, for what nobody knows yet to be too long.
+  assert.ok(Deno.memoryUsage().external - external < 4_000_000);
+  assert.equal(lzwDecode(bomb, 8_000_000).length, 8_000_000);
+});
+
+Deno.test("lzwDecode() finds the same mistakes before and behind its first guess of the length", () => {
+  const random = new Random(7);
+  const outcome = (bytes: Uint8Array, max: number) => {
+    try {
+      return hexOf(lzwDecode(bytes, max));
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return error.detail;
+    }
+  };
+  let refused = 0;
+  for (let i = 0; i < 300; i++) {
+    // Runs, so that the output is much longer than four times the input.
+    const text = new Uint8Array(20_000).fill(i);
+    for (let at = 0; at < 20; at++) text[random.below(text.length)] = at;
+    const bytes = encode(text);
+    const bent = bytes.slice();
+    bent[random.below(bent.length)] = random.below(256);
+    // Behind so many zeros that the guess is always long enough.
+    const roomy = concatBytes([bent, new Uint8Array(100_000)]);
+    const end = outcome(bent, 1 << 20);
+    if (end === "unexpected EOF") continue;
+    assert.equal(outcome(roomy, 1 << 20), end);
+    if (end.length < 60) refused++;
+  }
+  assert.ok(refused > 0);
 });
