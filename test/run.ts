@@ -18,6 +18,7 @@ const PROGRAM_FOLDERS = [
   "test/build",
   "test/demo",
   "test/e2e",
+  "test/faults",
   "test/packaging",
 ];
 /** Where examples are looked for. */

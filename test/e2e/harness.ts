@@ -50,6 +50,8 @@ export interface AgentOptions {
   /** Loopback address to bind. */
   readonly host?: string;
   readonly extraArgs?: readonly string[];
+  /** Variables of its environment, on top of ours. */
+  readonly env?: Record<string, string>;
 }
 
 /** One agent process and where it listens. */
@@ -91,7 +93,7 @@ export class Agent {
       ...(configFile === undefined ? [] : [`-config-file=${configFile}`]),
       ...(options.join ?? []).flatMap((address) => ["-join", address]),
       ...(options.extraArgs ?? []),
-    ]);
+    ], options.env);
   }
 
   get kind(): Kind {

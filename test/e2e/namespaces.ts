@@ -85,11 +85,21 @@ export class Namespaces implements AsyncDisposable {
     this.ipIn(b, `link set toward-${a} up`);
   }
 
-  /** A command line in a namespace. */
-  command(where: string, kind: Kind, args: readonly string[]): Deno.Command {
+  /**
+   * A command line in a namespace.
+   *
+   * @param through what starts the program, as `unshare` and its flags
+   */
+  command(
+    where: string,
+    kind: Kind,
+    args: readonly string[],
+    through: readonly string[] = [],
+  ): Deno.Command {
     return new Deno.Command("ip", {
       args: [
         ...["netns", "exec", this.nameOf(where)],
+        ...through,
         ...commandOf(kind),
         ...args,
       ],
@@ -100,21 +110,32 @@ export class Namespaces implements AsyncDisposable {
     });
   }
 
-  /** Starts an agent; what it needs beside name and RPC address is in `args`. */
-  start({ kind, name, where, rpcAddr }: Placed, args: readonly string[]): void {
-    const child = this.command(where, kind, [
+  /**
+   * Starts an agent; what it needs beside name and RPC address is in `args`.
+   *
+   * @param through what starts the program, as `unshare` and its flags
+   * @returns its process; it is killed in the end, if it still runs
+   */
+  start(
+    { kind, name, where, rpcAddr }: Placed,
+    args: readonly string[],
+    through: readonly string[] = [],
+  ): Deno.ChildProcess {
+    const flags = [
       "agent",
       `-node=${name}`,
       `-rpc-addr=${rpcAddr}`,
       "-log-level=debug",
       ...args,
-    ]).spawn();
+    ];
+    const child = this.command(where, kind, flags, through).spawn();
     this.#children.push(child);
     this.#collect(name, child.stdout);
     this.#collect(name, child.stderr);
     child.status.then(({ code, signal }) =>
       this.#add(name, `(ended with ${signal ?? code})\n`)
     );
+    return child;
   }
 
   async #collect(name: string, output: ReadableStream<Uint8Array>) {
