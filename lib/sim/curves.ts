@@ -19,6 +19,7 @@ import type { SimNode } from "./node.ts";
 import { startPlan } from "./simulate.ts";
 import { Views } from "./views.ts";
 
+/** Which cluster is measured, and under what circumstances. */
 export interface CurveOptions {
   readonly seed: number;
   /** At least 3. Time and memory grow with the square: 1,000 take a minute. */
@@ -51,6 +52,7 @@ export interface TrafficRate {
   readonly bytesPerNode: number;
 }
 
+/** How fast each piece of news spread, and what it cost. */
 export interface CurveReport {
   /** From the last start to all nodes knowing all, ms; `undefined` if never. */
   readonly formedMs: number | undefined;

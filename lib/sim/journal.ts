@@ -19,6 +19,7 @@ import type { SimNode } from "./node.ts";
 
 const TIME_WIDTH = 11;
 
+/** Writes down what happens in a cluster, line by line. */
 export class Journal implements ClusterObserver {
   readonly #cluster: Cluster;
   readonly #write: (line: string) => void;
