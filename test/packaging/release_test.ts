@@ -11,7 +11,14 @@ const ALL = [
 ];
 
 function release(...args: readonly string[]): Promise<Outcome> {
-  return run([Deno.execPath(), "run", "-A", "build/release.ts", ...args]);
+  return run([
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "-A",
+    "build/release.ts",
+    ...args,
+  ]);
 }
 
 /** A directory with executables of those names. */
@@ -39,7 +46,7 @@ Deno.test("release packs all systems, twice the same, with sums", async () => {
     Deno.writeTextFileSync(`${output}/serf_0.0.1_linux_x64.tar.gz`, "old");
     const { code, stderr } = await run(
       [
-        ...[Deno.execPath(), "run", "-A", "build/release.ts"],
+        ...[Deno.execPath(), "run", "--quiet", "-A", "build/release.ts"],
         ...[`-executables=${from}`, `-output=${output}`, `-tag=v${VERSION}`],
       ],
       { env: { TZ: name === "first" ? "UTC" : "Asia/Tokyo" } },

@@ -3,11 +3,24 @@ import { VERSION } from "../../lib/kit/version.ts";
 import { type Outcome, run, scratch } from "./tools.ts";
 
 function smoke(...program: readonly string[]): Promise<Outcome> {
-  return run([Deno.execPath(), "run", "-A", "build/smoke.ts", ...program]);
+  return run([
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "-A",
+    "build/smoke.ts",
+    ...program,
+  ]);
 }
 
 Deno.test("build/smoke.ts is content with our program", async () => {
-  const outcome = await smoke(Deno.execPath(), "run", "-A", "main.ts");
+  const outcome = await smoke(
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "-A",
+    "main.ts",
+  );
   assert.deepEqual([outcome.code, outcome.stdout], [0, "It works\n"]);
 });
 

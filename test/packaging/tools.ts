@@ -32,7 +32,7 @@ export async function run(
 
 /** Runs serf from its source. */
 export function serf(...args: readonly string[]): Promise<Outcome> {
-  return run([Deno.execPath(), "run", "-A", "main.ts", ...args]);
+  return run([Deno.execPath(), "run", "--quiet", "-A", "main.ts", ...args]);
 }
 
 /** Whether a program is installed; a test that wants one says so in its name. */
