@@ -30,6 +30,11 @@ export {
 export type { CliOptions, CliResult, Exit } from "./programs.ts";
 
 const START_DEADLINE_MS = 20_000;
+/**
+ * Gossip may miss a node; what it missed comes with the next exchange of state,
+ * which every node begins within two of its intervals (30 s with the LAN profile).
+ */
+const EVENTUALLY_DEADLINE_MS = 75_000;
 const POLL_INTERVAL_MS = 50;
 /** Of each agent's output, this much of the end is shown on failure. */
 const DUMP_CHARACTERS = 6_000;
@@ -292,7 +297,10 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Waits until the agent's process has ended. */
-  async exitOf(agent: Agent, deadlineMs = 15_000): Promise<Exit> {
+  async exitOf(
+    agent: Agent,
+    deadlineMs = EVENTUALLY_DEADLINE_MS,
+  ): Promise<Exit> {
     await this.eventually(
       `${agent.name} (${agent.kind}) ends`,
       () => agent.process.exit !== undefined,
@@ -312,7 +320,7 @@ export class Cluster implements AsyncDisposable {
   async eventually(
     description: string,
     check: () => unknown | Promise<unknown>,
-    deadlineMs = 20_000,
+    deadlineMs = EVENTUALLY_DEADLINE_MS,
   ): Promise<void> {
     const startMs = performance.now();
     const last = await poll(check, deadlineMs);

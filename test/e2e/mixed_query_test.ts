@@ -58,7 +58,7 @@ testCluster(
           ) return listed;
         }
         return true;
-      }, 20_000);
+      });
       for (
         const agent of agents.filter(({ name }) => BY_CLIENT.includes(name))
       ) {
@@ -123,7 +123,7 @@ testCluster(
                 const ms = /rtt: ([\d.]+) ms\n$/.exec(stdout)?.[1];
                 return code === 0 && Number(ms) > 0 && Number(ms) < 1_000 ||
                   stdout;
-              }, 20_000);
+              });
             }
           }
         },
