@@ -1,8 +1,8 @@
 /**
  * A client of an agent's RPC port.
  *
- * What it may load is little, since every command of `serf` waits for it. The
- * protocol itself is in `lib/rpc/client_session.ts`.
+ * What it may load is little, since every command of `serf` waits for it. How
+ * requests and their answers travel is in `rpc_caller.ts`.
  */
 
 import {
@@ -31,11 +31,6 @@ import {
   type RpcQueryRequest,
 } from "../rpc/client_bodies.ts";
 import {
-  type AnswerForm,
-  type ClientOutput,
-  ClientSession,
-} from "../rpc/client_session.ts";
-import {
   type MemberFilter,
   RPC_ADDRESS_DEFAULT,
   type RpcKeyReport,
@@ -56,15 +51,10 @@ import {
   type ReceivedReply,
   receivedReply,
 } from "./received.ts";
-import { dialRpc, type RpcConn } from "./rpc_endpoint.ts";
+import { RefusedError, RpcCaller } from "./rpc_caller.ts";
+import { dialRpc } from "./rpc_endpoint.ts";
 import { type RpcEvent, rpcEvent } from "./rpc_event.ts";
 import { Subscription } from "./subscription.ts";
-
-/** Bytes asked for by one read. */
-const READ_BYTES = 65_536;
-
-/** What a request fails with when the connection ends. */
-const CLIENT_CLOSED = "client closed";
 
 /** Which agent to talk to. */
 export interface RpcClientOptions {
@@ -84,18 +74,6 @@ export class KeyRequestError extends Error {
   ) {
     super(message, options);
   }
-}
-
-/** What the agent refused, with the body that came beside the error. */
-class RefusedError extends Error {
-  constructor(message: string, readonly body: MsgpackValue | undefined) {
-    super(message);
-  }
-}
-
-interface Waiting {
-  resolve(body: MsgpackValue | undefined): void;
-  reject(error: Error): void;
 }
 
 /** A query as a client asks it; only the name is needed. See `RpcQuery`. */
@@ -129,16 +107,10 @@ export type RpcQueryOptions =
  * ```
  */
 export class RpcClient {
-  readonly #conn: RpcConn;
-  readonly #session = new ClientSession();
-  readonly #waiting = new Map<bigint, Waiting>();
-  readonly #listeners = new Map<bigint, (record: MsgpackValue) => void>();
-  readonly #closed = Promise.withResolvers<void>();
-  #isClosed = false;
+  readonly #caller: RpcCaller;
 
-  private constructor(conn: RpcConn) {
-    this.#conn = conn;
-    this.#readAll();
+  private constructor(caller: RpcCaller) {
+    this.#caller = caller;
   }
 
   /**
@@ -160,14 +132,13 @@ export class RpcClient {
    * connection refused`, `Invalid authentication token`
    */
   static async connect(options: RpcClientOptions = {}): Promise<RpcClient> {
-    const client = new RpcClient(
-      await dialRpc(options.address ?? RPC_ADDRESS_DEFAULT),
-    );
+    const conn = await dialRpc(options.address ?? RPC_ADDRESS_DEFAULT);
+    const client = new RpcClient(new RpcCaller(conn));
     try {
-      await client.#request("handshake", "none", encodeHandshake());
+      await client.#caller.request("handshake", "none", encodeHandshake());
       const authKey = options.authKey ?? "";
       if (authKey !== "") {
-        await client.#request("auth", "none", encodeAuth(authKey));
+        await client.#caller.request("auth", "none", encodeAuth(authKey));
       }
     } catch (error) {
       client.close();
@@ -178,7 +149,7 @@ export class RpcClient {
 
   /** Fulfilled when the connection has ended, from either side; never rejected. */
   get closed(): Promise<void> {
-    return this.#closed.promise;
+    return this.#caller.closed;
   }
 
   /**
@@ -188,7 +159,7 @@ export class RpcClient {
    * that is malformed the agent closes the connection
    */
   async members(filter?: Partial<MemberFilter>): Promise<RpcMember[]> {
-    const body = await this.#request(
+    const body = await this.#caller.request(
       "members-filtered",
       "onSuccess",
       encodeMemberFilter({ name: "", status: "", tags: new Map(), ...filter }),
@@ -204,7 +175,7 @@ export class RpcClient {
    * @throws {Error} when none was, with what went wrong at each
    */
   async join(addresses: readonly string[], replay = false): Promise<number> {
-    const body = await this.#request(
+    const body = await this.#caller.request(
       "join",
       "always",
       encodeJoin(addresses, replay),
@@ -220,7 +191,7 @@ export class RpcClient {
    * taken note
    */
   async leave(): Promise<void> {
-    await this.#request("leave", "none");
+    await this.#caller.request("leave", "none");
   }
 
   /**
@@ -229,7 +200,11 @@ export class RpcClient {
    * @param prune whether it is forgotten entirely, default not
    */
   async forceLeave(node: string, prune = false): Promise<void> {
-    await this.#request("force-leave", "none", encodeForceLeave(node, prune));
+    await this.#caller.request(
+      "force-leave",
+      "none",
+      encodeForceLeave(node, prune),
+    );
   }
 
   /**
@@ -247,7 +222,7 @@ export class RpcClient {
   ): Promise<void> {
     const { name, payload, coalesce = false } = event;
     const body = encodeEvent({ name, payload: bytesOf(payload), coalesce });
-    await this.#request("event", "none", body);
+    await this.#caller.request("event", "none", body);
   }
 
   /**
@@ -285,17 +260,17 @@ export class RpcClient {
    */
   async changeTags(changes: Partial<TagChanges>): Promise<void> {
     const whole = { set: new Map(), delete: [], ...changes };
-    await this.#request("tags", "none", encodeTagChanges(whole));
+    await this.#caller.request("tags", "none", encodeTagChanges(whole));
   }
 
   /** Figures and facts of the agent, by section, as `serf info` shows them. */
   async stats(): Promise<RpcStats> {
-    return readStatsBody(await this.#request("stats", "onSuccess"));
+    return readStatsBody(await this.#caller.request("stats", "onSuccess"));
   }
 
   /** Where a node is in the network; `undefined` when the agent cannot say. */
   async coordinate(node: string): Promise<CoordinateRecord | undefined> {
-    const body = await this.#request(
+    const body = await this.#caller.request(
       "get-coordinate",
       "onSuccess",
       encodeGetCoordinate(node),
@@ -334,10 +309,16 @@ export class RpcClient {
     const respond = (id: bigint, payload: Uint8Array) =>
       this.respond(id, payload);
     try {
-      seq = await this.#openStream("stream", encodeStream(filter), (body) => {
-        const record = readEventRecord(body);
-        if (record !== undefined) subscription.push(rpcEvent(record, respond));
-      });
+      seq = await this.#caller.openStream(
+        "stream",
+        encodeStream(filter),
+        (body) => {
+          const record = readEventRecord(body);
+          if (record !== undefined) {
+            subscription.push(rpcEvent(record, respond));
+          }
+        },
+      );
     } catch (error) {
       subscription.end();
       throw error;
@@ -361,7 +342,11 @@ export class RpcClient {
     filter: string,
     onEvent: (record: MsgpackValue) => void,
   ): Promise<bigint> {
-    return await this.#openStream("stream", encodeStream(filter), onEvent);
+    return await this.#caller.openStream(
+      "stream",
+      encodeStream(filter),
+      onEvent,
+    );
   }
 
   /**
@@ -377,7 +362,7 @@ export class RpcClient {
     level: string,
     onLine: (line: string) => void,
   ): Promise<bigint> {
-    return await this.#openStream(
+    return await this.#caller.openStream(
       "monitor",
       encodeMonitor(level),
       (record) => onLine(readLogBody(record)),
@@ -404,7 +389,7 @@ export class RpcClient {
     // Replies may be read together with the answer to the request.
     let early: QueryReply[] | undefined = [];
     const request = encodeQuery({ ...query, payload: bytesOf(query.payload) });
-    const seq = await this.#openStream("query", request, (body) => {
+    const seq = await this.#caller.openStream("query", request, (body) => {
       const record = readQueryRecord(body);
       if (record === undefined) return;
       if (record.kind === "done") done.resolve();
@@ -416,8 +401,7 @@ export class RpcClient {
     for (const reply of early) listener.onReply(reply);
     early = undefined;
     await Promise.race([done.promise, this.closed]);
-    this.#listeners.delete(seq);
-    this.#session.forgetStream(seq);
+    this.#caller.forgetStream(seq);
   }
 
   /**
@@ -444,25 +428,27 @@ export class RpcClient {
    */
   async respond(id: bigint, payload: Payload): Promise<void> {
     const body = encodeRespond(id, payloadBytes(payload));
-    await this.#request("respond", "none", body);
+    await this.#caller.request("respond", "none", body);
   }
 
   /** Ends a stream or a monitor. No record of it is reported any more. */
   async stop(seq: bigint): Promise<void> {
-    this.#listeners.delete(seq);
-    await this.#request("stop", "none", encodeStop(seq));
-    this.#session.forgetStream(seq);
+    this.#caller.muteStream(seq);
+    await this.#caller.request("stop", "none", encodeStop(seq));
+    this.#caller.forgetStream(seq);
   }
 
   /** Closes the connection. What is pending fails with `client closed`. */
   close(): void {
-    this.#end(new Error(CLIENT_CLOSED));
+    this.#caller.close();
   }
 
   async #changeKeys(command: string, key?: string): Promise<RpcKeyReport> {
     try {
       const body = key === undefined ? undefined : encodeKey(key);
-      return readKeysBody(await this.#request(command, "always", body));
+      return readKeysBody(
+        await this.#caller.request(command, "always", body),
+      );
     } catch (cause) {
       if (!(cause instanceof RefusedError)) throw cause;
       const report = readKeysBody(cause.body);
@@ -473,101 +459,6 @@ export class RpcClient {
   /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  async #openStream(
-    command: string,
-    body: Uint8Array,
-    listener: (record: MsgpackValue) => void,
-  ): Promise<bigint> {
-    const { seq, answer } = this.#start(command, "stream", body);
-    // In place before the answer is: records may follow it in the same packet.
-    this.#listeners.set(seq, listener);
-    try {
-      await answer;
-    } catch (error) {
-      this.#listeners.delete(seq);
-      throw error;
-    }
-    return seq;
-  }
-
-  #request(
-    command: string,
-    form: AnswerForm,
-    body?: Uint8Array,
-  ): Promise<MsgpackValue | undefined> {
-    return this.#start(command, form, body).answer;
-  }
-
-  #start(
-    command: string,
-    form: AnswerForm,
-    body?: Uint8Array,
-  ): { seq: bigint; answer: Promise<MsgpackValue | undefined> } {
-    const { seq, bytes } = this.#session.startRequest(command, form, body);
-    const { promise, resolve, reject } = Promise.withResolvers<
-      MsgpackValue | undefined
-    >();
-    if (this.#isClosed) reject(new Error(CLIENT_CLOSED));
-    else {
-      this.#waiting.set(seq, { resolve, reject });
-      this.#write(bytes);
-    }
-    return { seq, answer: promise };
-  }
-
-  async #write(bytes: Uint8Array): Promise<void> {
-    try {
-      let rest = bytes;
-      while (rest.length > 0) {
-        rest = rest.subarray(await this.#conn.write(rest));
-      }
-    } catch {
-      this.close();
-    }
-  }
-
-  async #readAll(): Promise<void> {
-    const buffer = new Uint8Array(READ_BYTES);
-    let failure = new Error(CLIENT_CLOSED);
-    try {
-      for (;;) {
-        const count = await this.#conn.read(buffer);
-        if (count === null) break;
-        this.#session.handleBytes(buffer.subarray(0, count));
-        this.#deliver();
-      }
-    } catch (cause) {
-      failure = new Error(CLIENT_CLOSED, { cause });
-    }
-    this.#end(failure);
-  }
-
-  #deliver(): void {
-    for (const output of this.#session.drain()) this.#onOutput(output);
-  }
-
-  #onOutput(output: ClientOutput): void {
-    if (output.kind === "record") {
-      this.#listeners.get(output.seq)?.(output.body);
-      return;
-    }
-    const waiting = this.#waiting.get(output.seq);
-    this.#waiting.delete(output.seq);
-    if (output.error !== "") {
-      waiting?.reject(new RefusedError(output.error, output.body));
-    } else waiting?.resolve(output.body);
-  }
-
-  #end(error: Error): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#conn.close();
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
-    this.#waiting.clear();
-    this.#listeners.clear();
-    this.#closed.resolve();
   }
 }
 
