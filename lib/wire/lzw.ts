@@ -145,6 +145,70 @@ function takeScratch(inputBytes: number): Uint8Array {
   return larger;
 }
 
+/** Takes codes from bytes, and counts the codes that come to be assigned. */
+class CodeReader {
+  readonly #input: Uint8Array;
+  #next = 0;
+  #bits = 0;
+  #bitCount = 0;
+  #width = FIRST_WIDTH;
+  #widenAt = 1 << FIRST_WIDTH;
+  #lastCode = END;
+  /** Whether a text was read since the last clear, and the table is not full. */
+  #isDefining = false;
+  /**
+   * The code that came to stand for the text before the one just read and one
+   * byte more; `NONE` if there is none.
+   */
+  defined = NONE;
+
+  constructor(input: Uint8Array) {
+    this.#input = input;
+  }
+
+  /**
+   * The next code that stands for a text, or `END`.
+   *
+   * @throws {WireError} when the input is over, or the code is not assigned
+   */
+  read(): number {
+    while (true) {
+      while (this.#bitCount < this.#width) {
+        if (this.#next === this.#input.length) throw truncated();
+        this.#bits |= (this.#input[this.#next++] as number) << this.#bitCount;
+        this.#bitCount += 8;
+      }
+      const code = this.#bits & ((1 << this.#width) - 1);
+      this.#bits >>>= this.#width;
+      this.#bitCount -= this.#width;
+      if (code === END) return END;
+      if (code === CLEAR) {
+        this.#width = FIRST_WIDTH;
+        this.#widenAt = 1 << FIRST_WIDTH;
+        this.#lastCode = END;
+        this.#isDefining = false;
+      } else if (code > this.#lastCode) throw invalidCode();
+      else {
+        this.#assign();
+        return code;
+      }
+    }
+  }
+
+  #assign(): void {
+    this.defined = this.#isDefining ? this.#lastCode : NONE;
+    this.#isDefining = true;
+    if (++this.#lastCode < this.#widenAt) return;
+    if (this.#width < LAST_WIDTH) {
+      this.#width++;
+      this.#widenAt <<= 1;
+    } else {
+      this.#isDefining = false;
+      this.#lastCode--;
+    }
+  }
+}
+
 /**
  * The decoder's table. An entry is the text of the code before it and one byte
  * more, and that text stands in the output already: where it starts and how long
@@ -161,40 +225,16 @@ const entryLengths = new Uint16Array(CODE_LIMIT + 1);
  * with memberlist's when the output is longer than `lengthMax`
  */
 export function lzwDecode(input: Uint8Array, lengthMax: number): Uint8Array {
+  const codes = new CodeReader(input);
   let output = new Uint8Array(Math.min(lengthMax, 4 * input.length + 64));
   let length = 0;
-  let bits = 0;
-  let bitCount = 0;
-  let width = FIRST_WIDTH;
-  let lastCode = END;
-  let widenAt = 1 << FIRST_WIDTH;
-  /** Where the text of the previous code starts; negative after a clear. */
-  let previous = NONE;
+  /** Where the text of the previous code starts. */
+  let previous = 0;
 
-  let next = 0;
-  while (true) {
-    while (bitCount < width) {
-      if (next === input.length) throw truncated();
-      bits |= (input[next++] as number) << bitCount;
-      bitCount += 8;
-    }
-    const code = bits & ((1 << width) - 1);
-    bits >>>= width;
-    bitCount -= width;
-
-    if (code === END) return output.subarray(0, length);
-    if (code === CLEAR) {
-      width = FIRST_WIDTH;
-      lastCode = END;
-      widenAt = 1 << FIRST_WIDTH;
-      previous = NONE;
-      continue;
-    }
-    if (code > lastCode) throw invalidCode();
-
-    if (previous !== NONE) {
-      entryStarts[lastCode] = previous;
-      entryLengths[lastCode] = length - previous + 1;
+  for (let code = codes.read(); code !== END; code = codes.read()) {
+    if (codes.defined !== NONE) {
+      entryStarts[codes.defined] = previous;
+      entryLengths[codes.defined] = length - previous + 1;
     }
     const size = code < CLEAR ? 1 : entryLengths[code] as number;
     if (length + size > lengthMax) throw tooLong(lengthMax);
@@ -211,18 +251,8 @@ export function lzwDecode(input: Uint8Array, lengthMax: number): Uint8Array {
         output[length++] = output[from++] as number;
       }
     }
-
-    lastCode++;
-    if (lastCode >= widenAt) {
-      if (width === LAST_WIDTH) {
-        previous = NONE;
-        lastCode--;
-      } else {
-        width++;
-        widenAt <<= 1;
-      }
-    }
   }
+  return output.subarray(0, length);
 }
 
 function withRoom(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
@@ -242,51 +272,18 @@ const countedLengths = new Uint16Array(CODE_LIMIT + 1);
  * @throws {WireError} where `lzwDecode` would, in the same words
  */
 function decodedLength(input: Uint8Array, lengthMax: number): number {
+  const codes = new CodeReader(input);
   let length = 0;
-  let bits = 0;
-  let bitCount = 0;
-  let width = FIRST_WIDTH;
-  let lastCode = END;
-  let widenAt = 1 << FIRST_WIDTH;
-  /** Length of the previous code's text; negative after a clear. */
-  let previous = NONE;
+  /** Length of the previous code's text. */
+  let previous = 0;
 
-  let next = 0;
-  while (true) {
-    while (bitCount < width) {
-      if (next === input.length) throw truncated();
-      bits |= (input[next++] as number) << bitCount;
-      bitCount += 8;
-    }
-    const code = bits & ((1 << width) - 1);
-    bits >>>= width;
-    bitCount -= width;
-
-    if (code === END) return length;
-    if (code === CLEAR) {
-      width = FIRST_WIDTH;
-      lastCode = END;
-      widenAt = 1 << FIRST_WIDTH;
-      previous = NONE;
-      continue;
-    }
-    if (code > lastCode) throw invalidCode();
-    if (previous !== NONE) countedLengths[lastCode] = previous + 1;
+  for (let code = codes.read(); code !== END; code = codes.read()) {
+    if (codes.defined !== NONE) countedLengths[codes.defined] = previous + 1;
     previous = code < CLEAR ? 1 : countedLengths[code] as number;
     length += previous;
     if (length > lengthMax) throw tooLong(lengthMax);
-
-    lastCode++;
-    if (lastCode >= widenAt) {
-      if (width === LAST_WIDTH) {
-        previous = NONE;
-        lastCode--;
-      } else {
-        width++;
-        widenAt <<= 1;
-      }
-    }
   }
+  return length;
 }
 
 function truncated(): WireError {
