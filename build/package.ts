@@ -28,6 +28,13 @@ export interface Archive {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** What all archives of a release have in common. */
+export interface Release {
+  readonly version: string;
+  /** Whose work is in the executable; see `notices.ts`. */
+  readonly notices: string;
+}
+
 /**
  * Packs for one system.
  *
@@ -36,7 +43,7 @@ export interface Archive {
 export async function packRelease(
   target: string,
   executable: Uint8Array,
-  version: string,
+  { version, notices }: Release,
 ): Promise<Archive> {
   const isWindows = target.startsWith("windows");
   const folder = `serf_${version}_${target.replace("-", "_")}`;
@@ -47,7 +54,9 @@ export async function packRelease(
       isExecutable: true,
     },
     ...ALONG.flatMap(filesAt),
-    ...[...await documents()].map(([name, text]) => ({
+    ...[["NOTICES.txt", notices] as const, ...await documents()].map((
+      [name, text],
+    ) => ({
       name,
       bytes: new TextEncoder().encode(text),
     })),

@@ -19,6 +19,7 @@ import {
   DownloadError,
   TARGETS as COMPILER_TARGETS,
 } from "./native.ts";
+import { notices } from "./notices.ts";
 import { packRelease } from "./package.ts";
 import { buildSelfExtracting } from "./self_extracting.ts";
 
@@ -91,7 +92,7 @@ async function buildInto(folder: string): Promise<Map<string, string>> {
   return reasons;
 }
 
-interface Release {
+interface Packing {
   readonly executables: string;
   readonly output: string;
   /** Why executables are missing, by target. */
@@ -100,12 +101,13 @@ interface Release {
 
 /** @returns whether nothing is missing */
 async function pack(
-  { executables, output, reasons }: Release,
+  { executables, output, reasons }: Packing,
 ): Promise<boolean> {
   Deno.mkdirSync(output, { recursive: true });
   for (const { name } of [...Deno.readDirSync(output)]) {
     if (OURS.test(name)) Deno.removeSync(join(output, name));
   }
+  const release = { version: VERSION, notices: await notices(ROOT) };
   const sums: string[] = [];
   const missing: string[] = [];
   for (const [target] of TARGETS) {
@@ -115,7 +117,7 @@ async function pack(
       missing.push(`${target} (${reason})`);
       continue;
     }
-    const { name, bytes } = await packRelease(target, executable, VERSION);
+    const { name, bytes } = await packRelease(target, executable, release);
     Deno.writeFileSync(join(output, name), bytes);
     const hash = await crypto.subtle.digest("SHA-256", bytes);
     sums.push(`${new Uint8Array(hash).toHex()}  ${name}\n`);

@@ -3,6 +3,7 @@
 /** What a call left behind. */
 export interface DenoResult {
   readonly success: boolean;
+  readonly stdout: string;
   readonly stderr: string;
 }
 
@@ -11,13 +12,14 @@ export async function runDeno(
   args: readonly string[],
   options: { readonly cwd?: string } = {},
 ): Promise<DenoResult> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     stdin: "null",
-    stdout: "null",
+    stdout: "piped",
     stderr: "piped",
     ...options,
   }).output();
-  return { success, stderr: new TextDecoder().decode(stderr) };
+  const text = new TextDecoder();
+  return { success, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }

@@ -10,6 +10,12 @@ const ALL = [
   ...["serf-macos-arm64", "serf-macos-x64", "serf-windows-x64.exe"],
 ];
 
+/** The packages that the program imports, and theirs. */
+const BUNDLED = [
+  ...["@leichtgewicht/ip-codec", "@msgpack/msgpack", "@noble/ciphers"],
+  ...["dns-packet", "re2js"],
+];
+
 function release(...args: readonly string[]): Promise<Outcome> {
   return run([
     Deno.execPath(),
@@ -79,7 +85,14 @@ Deno.test({
       .filter((path) => !path.startsWith("packaging/docker/"));
     for (
       const path of [
-        ...["serf", "LICENSE", "README.md", "CHANGELOG.md", "man/serf.1"],
+        ...[
+          "serf",
+          "LICENSE",
+          "NOTICES.txt",
+          "README.md",
+          "CHANGELOG.md",
+          "man/serf.1",
+        ],
         ...["man/serf-agent.1", "man/serf-config.5", "completions/serf.bash"],
         ...["completions/_serf", "completions/serf.fish", "docs/service.md"],
         ...packaging,
@@ -90,6 +103,18 @@ Deno.test({
       (Deno.statSync(`${folder.path}/${LINUX}/${path}`).mode ?? 0) & 0o777
     );
     assert.deepEqual(modes, [0o755, 0o644, 0o755]);
+    const notices = Deno.readTextFileSync(
+      `${folder.path}/${LINUX}/NOTICES.txt`,
+    );
+    const parts = notices.split(/^-{72}$/m);
+    assert.deepEqual(
+      parts.map((part) => /^\n*([^\s,]+)/.exec(part)?.[1]),
+      ["serf", "Deno", ...BUNDLED],
+    );
+    for (const part of parts) {
+      assert.match(part, /copyright/i);
+      assert.match(part, /this (permission )?notice/i);
+    }
     const { stdout: said } = await run([`${folder.path}/${LINUX}/serf`]);
     assert.equal(said, "serf-linux-x64\n");
   },
