@@ -1,5 +1,5 @@
 /**
- * Fuzzes for longer: `deno run -A test/fuzz/main.ts [SEED] [INPUTS] [TARGET]`.
+ * Fuzzes for longer: `deno task fuzz [SEED] [INPUTS] [TARGET]`.
  *
  * SEED defaults to the time, INPUTS (per target) to 100,000, TARGET (a part of a
  * name) to all. Prints a line per target, and for a finding the bytes that lead

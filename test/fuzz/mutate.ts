@@ -2,6 +2,7 @@
 
 import { concatBytes } from "../../lib/kit/bytes.ts";
 import type { Random } from "../../lib/kit/random.ts";
+import { withValuesChanged } from "./msgpack_tree.ts";
 
 const INPUT_BYTES_MAX = 4_096;
 
@@ -14,12 +15,17 @@ const TELLING_BYTES = [
   ...[0xe0, 0xf4, 0xff],
 ];
 
-/** A few changes to one of the seeds. */
+/** A few changes to one of the seeds: to its bytes, or to the values in it. */
 export function mutated(
   seeds: readonly Uint8Array[],
   random: Random,
 ): Uint8Array {
   let bytes: Uint8Array = pick(seeds, random).slice();
+  if (random.below(2) === 0) {
+    const other = pick(seeds, random);
+    const changed = withValuesChanged(bytes, other, random);
+    if (changed !== undefined) return changed.slice(0, INPUT_BYTES_MAX);
+  }
   const changes = 1 + random.below(4);
   for (let i = 0; i < changes; i++) bytes = change(bytes, seeds, random);
   return bytes.slice(0, INPUT_BYTES_MAX);
