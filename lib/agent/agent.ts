@@ -125,6 +125,7 @@ export class Agent implements RpcTarget {
       respond: (query, payload) => this.respond(query, payload),
       onInvoked: (script, durationMs) =>
         metrics.sample(`agent.invoke.${script}`).record(durationMs),
+      metrics,
     });
     this.subscribeEvents((event) => this.#handlers.handle(event));
     log.log("INFO", "agent: Serf agent starting");

@@ -22,6 +22,12 @@
 
 import { utf8Text } from "../kit/bytes.ts";
 import type { LogLevel } from "../kit/log.ts";
+import {
+  counter,
+  type Instruments,
+  Metrics,
+  MetricSet,
+} from "../kit/metrics.ts";
 import { monotonicMs } from "../net/clock.ts";
 import { type EventFilter, isEventWanted } from "../rpc/event_filter.ts";
 import type { QueryEvent, SerfEvent } from "../serf/event.ts";
@@ -30,9 +36,26 @@ import {
   handlerInput,
   type SelfFacts,
 } from "./handler_input.ts";
-import { HandlerLane } from "./handler_lane.ts";
+import { HandlerLane, type LaneOptions } from "./handler_lane.ts";
 import { describeHandlers, type EventHandler } from "./handler_spec.ts";
 import { failureText, runScript } from "./invoke.ts";
+
+const DEFINITIONS = {
+  failed: counter(
+    "agent.handlers.failed",
+    "",
+    "Runs of scripts that could not be started, did not end with 0 or took too long. The log says which",
+  ),
+  lost: counter(
+    "agent.handlers.lost",
+    "",
+    "Events that scripts never saw, because too many were waiting for them. Any: a script is too slow for what happens, or hangs",
+  ),
+} as const;
+
+export const HANDLER_METRICS: MetricSet<typeof DEFINITIONS> = new MetricSet(
+  DEFINITIONS,
+);
 
 export interface EventHandlersOptions {
   readonly handlers: readonly EventHandler[];
@@ -43,6 +66,8 @@ export interface EventHandlersOptions {
   respond(query: QueryEvent, payload: Uint8Array): void;
   /** Hears how long each run of a script took, ms. */
   onInvoked?(script: string, durationMs: number): void;
+  /** Where failures and losses are counted. */
+  readonly metrics?: Metrics;
   /** Runs scripts; with the system's shell unless given. */
   readonly run?: typeof runScript;
 }
@@ -55,6 +80,7 @@ interface OwnHandler {
 
 export class EventHandlers {
   readonly #options: EventHandlersOptions;
+  readonly #counts: Instruments<typeof DEFINITIONS>;
   readonly #stopping = new AbortController();
   readonly #sharedLane: HandlerLane<SerfEvent>;
   #handlers: readonly EventHandler[] = [];
@@ -63,13 +89,12 @@ export class EventHandlers {
 
   constructor(options: EventHandlersOptions) {
     this.#options = options;
-    this.#sharedLane = new HandlerLane({
+    this.#counts = (options.metrics ?? new Metrics()).of(HANDLER_METRICS);
+    this.#sharedLane = this.#makeLane({
       concurrency: 1,
       onFull: "wait",
       label: "the event handlers",
       run: (event) => this.#invokeAll(this.#shared, event),
-      warn: (text) => this.#warn(text),
-      now: monotonicMs,
     });
     this.replace(options.handlers);
   }
@@ -125,15 +150,27 @@ export class EventHandlers {
 
   #makeOwn(handler: EventHandler): OwnHandler {
     const { concurrency = 1, onFull = "wait" } = handler.own ?? {};
-    const lane = new HandlerLane<SerfEvent>({
+    const lane = this.#makeLane({
       concurrency,
       onFull,
       label: `script '${handler.script}'`,
       run: (event) => this.#invokeAll([handler], event),
-      warn: (text) => this.#warn(text),
-      now: monotonicMs,
     });
     return { handler, lane };
+  }
+
+  #makeLane(
+    options: Pick<
+      LaneOptions<SerfEvent>,
+      "concurrency" | "onFull" | "label" | "run"
+    >,
+  ): HandlerLane<SerfEvent> {
+    return new HandlerLane({
+      ...options,
+      warn: (text) => this.#warn(text),
+      onLost: () => this.#counts.lost.add(),
+      now: monotonicMs,
+    });
   }
 
   /** Runs what wants the event, one after another. */
@@ -174,6 +211,7 @@ export class EventHandlers {
     }
     const failure = failureText(end);
     if (failure !== undefined) {
+      this.#counts.failed.add();
       log("ERR", `agent: Error invoking script '${script}': ${failure}`);
     } else if (event.type === "query" && output.length > 0) {
       this.#respond(event, output);

@@ -37,6 +37,8 @@ export interface LaneOptions<T> {
   /** Handles one event; must not reject. */
   run(event: T): Promise<void>;
   warn(text: string): void;
+  /** Hears of each event that is lost. */
+  onLost?(): void;
   /** Monotonic time, ms. */
   now(): number;
 }
@@ -86,11 +88,12 @@ export class HandlerLane<T> {
 
   /** @returns whether there is room for one more */
   #makeRoom(): boolean {
-    const { onFull, now } = this.#options;
+    const { onFull, onLost, now } = this.#options;
     const roomFor = onFull === "wait" ? WAITING_HARD_MAX : WAITING_MAX;
     if (this.#waiting.length < roomFor) return true;
     if (onFull !== "drop") this.#waiting.shift();
     this.#unsaid++;
+    onLost?.();
     const nowMs = now();
     if (nowMs >= this.#quietUntilMs) {
       this.#quietUntilMs = nowMs + COMPLAINT_INTERVAL_MS;

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import {
   EventHandlers,
   type EventHandlersOptions,
+  HANDLER_METRICS,
 } from "../../lib/agent/event_handlers.ts";
 import {
   type EventHandler,
@@ -19,6 +20,7 @@ import type {
   ScriptResult,
 } from "../../lib/agent/invoke.ts";
 import { utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
+import { Metrics } from "../../lib/kit/metrics.ts";
 import type { QueryEvent, SerfEvent } from "../../lib/serf/event.ts";
 import { until } from "../net/deadline.ts";
 import { member, queryEvent } from "../rpc/fake_target.ts";
@@ -39,6 +41,7 @@ class TestHandlers {
   readonly lines: string[] = [];
   readonly answers: string[] = [];
   readonly timed: string[] = [];
+  readonly metrics = new Metrics();
   self = member("n1", { tags: { role: "lb" } });
   /** What `respond` fails with. */
   respondError: string | undefined;
@@ -55,6 +58,7 @@ class TestHandlers {
       self: () => this.self,
       respond: (query, payload) => this.#respond(query, payload),
       onInvoked: (script) => this.timed.push(script),
+      metrics: this.metrics,
       ...given,
     });
   }
@@ -161,6 +165,7 @@ Deno.test("a failure stops neither the other handlers nor the next event", async
     "[ERR] agent: Error invoking script 'b': timed out after 30s, " +
     "its process group was killed",
   ]);
+  assert.equal(t.metrics.of(HANDLER_METRICS).failed.value, 4);
 });
 
 Deno.test("a handler with an option neither waits nor is waited for", async () => {
@@ -218,6 +223,7 @@ Deno.test("each lane has its own rule for too many events", async () => {
       `${full} 'oldest', lost 35 of the oldest`,
     ],
   );
+  assert.equal(t.metrics.of(HANDLER_METRICS).lost.value, 72);
 });
 
 Deno.test("what scripts are told of ourselves is true when they begin", async () => {
