@@ -59,7 +59,7 @@ const KNOWN_TYPES: ReadonlySet<number> = new Set([
  * same bytes, and all copies but the first change nothing. All engines of a
  * process share it.
  */
-const gossip = new Memo(decodeSerfMessage, { slots: 4_096, bytesMax: 640 });
+const gossip = new Memo(decodeSerfMessage, { slots: 1_024, bytesMax: 640 });
 
 /** What is passed on of recent gossip, shared in the same way. */
 const passedOnMessages = new WeakMap<SerfMessage, Uint8Array>();

@@ -45,7 +45,7 @@ export type { JoinTarget } from "./join.ts";
  * in the same bytes. All engines of a process share it.
  */
 const claims = new Memo(decodeMessage, {
-  slots: 4_096,
+  slots: 1_024,
   // The longest meta, and a name of ordinary length.
   bytesMax: 768,
 });
