@@ -217,13 +217,13 @@ Deno.test({
     await using file = new PidFile();
     const script = `echo $$ >>${file.path}; sleep 1000 & wait`;
     await using a = await HandlingAgent.start("a", [
-      { filter: "user", script, timeout: "1s" },
+      { filter: "user", script, timeout: "3s" },
     ]);
     for (let number = 0; number < 3; number++) {
       a.agent.userEvent("n", utf8Bytes(`${number}`), false);
     }
     const line = `[ERR] agent: Error invoking script '${script}': ` +
-      "timed out after 1s, its process group was killed";
+      "timed out after 3s, its process group was killed";
     await until("three timeouts", () => a.count(line) === 3);
     assert.equal(file.pids.length, 3);
     await file.allEnded();

@@ -323,7 +323,7 @@ Deno.test("Agent.query() asks, logs it, and keeps internal names to itself", asy
     filterTags: new Map<string, string>(),
     requestAck: true,
     relayFactor: 0,
-    timeoutMs: 10,
+    timeoutMs: 300,
   });
   const ask = async (name: string, payload?: string) => {
     const replies: string[] = [];

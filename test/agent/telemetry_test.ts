@@ -171,6 +171,6 @@ Deno.test("watchRuntime() looks at the process, at once and every second", async
   assert.equal(loops.value, 7);
   assert.ok(allocBytes.value > 1e6 && sysBytes.value > allocBytes.value);
   assert.equal(loopDelay.count, 0);
-  await until("a second look", () => loopDelay.count === 1);
+  await until("a second look", () => loopDelay.count >= 1);
   stop();
 });

@@ -9,6 +9,7 @@ import { command } from "../../cmd/agent.ts";
 import { startUpFacts, startUpTable } from "../../cmd/agent_console.ts";
 import { readSettings } from "../../lib/agent/config.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
+import { PortSource } from "../e2e/ports.ts";
 import { until } from "../net/deadline.ts";
 import { FakeTerminal } from "./fake_terminal.ts";
 
@@ -73,10 +74,14 @@ function relocate(recording: Recording): {
   return { args, stdout, addresses: [...addresses.values()] };
 }
 
+/** Of our own, since other tests take ports of the system's choice meanwhile. */
+const ports = new PortSource();
+// Takes hold of its block of ports before the first test begins.
+ports.take("127.0.0.1");
+Deno.test.afterAll(() => ports[Symbol.dispose]());
+
 function freeAddress(): string {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return `127.0.0.1:${listener.addr.port}`;
+  return ports.take("127.0.0.1").text;
 }
 
 function listenAt(address: string): Deno.TcpListener {

@@ -5,6 +5,7 @@ import { RpcClient } from "../../lib/mod.ts";
 import { DemoCluster, type Slot } from "../../demo/cluster.ts";
 import { Leadership } from "../../demo/leader.ts";
 import { play, table } from "../../demo/simulate_leader.ts";
+import { PortSource } from "../e2e/ports.ts";
 import { until } from "../net/deadline.ts";
 
 const ROOT = `${import.meta.dirname}/../..`;
@@ -134,8 +135,9 @@ Deno.test("watch_members.ts says why it cannot talk to an agent", async () => {
 
 Deno.test("leader.ts tells who leads, and leaves when interrupted", async () => {
   const spawn = (...args: string[]) => demo("leader.ts", ...args).spawn();
-  const port = freePort();
-  const programs = [spawn("b", `127.0.0.1:${port}`)];
+  using ports = new PortSource();
+  const { text: first } = ports.take("127.0.0.1");
+  const programs = [spawn("b", first)];
   const lines: string[] = [];
   const follow = async (program: Deno.ChildProcess) => {
     const texts = program.stdout.pipeThrough(new TextDecoderStream());
@@ -144,7 +146,7 @@ Deno.test("leader.ts tells who leads, and leaves when interrupted", async () => 
   const readings = programs.map(follow);
   try {
     await until("the first", () => lines.join() === "b leads");
-    const second = spawn("a", "127.0.0.1:0", `127.0.0.1:${port}`);
+    const second = spawn("a", "127.0.0.1:0", first);
     programs.push(second);
     readings.push(follow(second));
     await until(
@@ -171,10 +173,3 @@ Deno.test("leader.ts tells who leads, and leaves when interrupted", async () => 
     ]);
   }
 });
-
-/** A port on which nobody listens at the moment. */
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return listener.addr.port;
-}

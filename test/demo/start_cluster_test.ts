@@ -33,7 +33,7 @@ function pidsIn(output: string): number[] {
 }
 
 Deno.test("the demo shows a cluster that agrees, and ends by itself", async () => {
-  const { code, stdout, stderr } = await startDemo("--nodes=3", "--seconds=3")
+  const { code, stdout, stderr } = await startDemo("--nodes=3", "--seconds=5")
     .output();
   const text = new TextDecoder().decode(stdout);
   assert.equal(new TextDecoder().decode(stderr), "");

@@ -28,9 +28,16 @@ export interface Patience {
   readonly repair?: () => Promise<void>;
 }
 
-/** A member that lags for this long is repaired. Gossip needs under a second. */
-const GOSSIP_DEADLINE_MS = 4_000;
-const REPAIR_DEADLINE_MS = 10_000;
+/**
+ * A member that lags for this long is repaired. Gossip needs under a second, on a
+ * busy machine a few.
+ */
+const GOSSIP_DEADLINE_MS = 8_000;
+/**
+ * An exchange of states makes a suspect of whom others call failed; the suspicion
+ * lasts up to 24 s.
+ */
+const REPAIR_DEADLINE_MS = 75_000;
 /** Luck alone calls for 0.6 repairs in a run; more than five, once in 25,000. */
 const REPAIRS_MAX = 5;
 

@@ -4,8 +4,6 @@ import assert from "node:assert/strict";
 import { RpcClient, SerfNode } from "../../lib/mod.ts";
 import { randomKey, requireHashicorp, testCluster } from "./harness.ts";
 
-const GOSSIP_DEADLINE_MS = 10_000;
-
 testCluster(
   "an embedded node tells HashiCorp's agent of its new tags",
   async (cluster) => {
@@ -24,19 +22,18 @@ testCluster(
       await cluster.eventually("the agent knows the first tags", async () => {
         const tags = await tagsSeen();
         return tags?.role === "first" || tags;
-      }, GOSSIP_DEADLINE_MS);
+      });
       await node.setTags({ role: "second", "ünï": "☃" });
       await cluster.eventually("the agent knows the new tags", async () => {
         const tags = await tagsSeen();
         return tags?.role === "second" && tags["ünï"] === "☃" || tags;
-      }, GOSSIP_DEADLINE_MS);
+      });
       await cluster.eventually(
         "the agent reports the update",
         () =>
           events.records.some((record) =>
             record.Members?.[0]?.Name === "embedded"
           ),
-        GOSSIP_DEADLINE_MS,
       );
       const eventLog = await cluster.watch(agent, "user:hello");
       node.userEvent("hello", "from inside");
@@ -48,7 +45,7 @@ testCluster(
       await cluster.eventually("the agent sees it leave", async () => {
         const member = (await agent.members()).get("embedded");
         return member?.Status === "left" || member;
-      }, GOSSIP_DEADLINE_MS);
+      });
     } finally {
       await node.shutdown();
     }
@@ -76,18 +73,26 @@ testCluster(
 
     await step("the agent's command line is answered by the node", async () => {
       node.respondTo("load", (query) => `${query.text} for ${query.from}`);
-      const text = await agent.succeed("hashicorp", "query", [
-        "-timeout=2s",
-        "load",
-        "now",
-      ]);
-      assert.match(text, /Response from 'embedded': now for agent\n/);
-      assert.match(text, /Total Acks: 2\nTotal Responses: 1\n$/);
+      // On a busy machine an answer may come too late; then it is asked again.
+      await cluster.eventually("the node answers", async () => {
+        const text = await agent.succeed("hashicorp", "query", [
+          "-timeout=2s",
+          "load",
+          "now",
+        ]);
+        assert.match(text, /Response from 'embedded': now for agent\n/);
+        assert.match(text, /Total Acks: 2\nTotal Responses: 1\n$/);
+        return true;
+      });
     });
 
     await step("the node is answered through the agent's port", async () => {
       const events = await client.events("query:sum");
-      const asked = node.query("sum", { payload: "1+2", acks: true }).collect();
+      const asked = node.query("sum", {
+        payload: "1+2",
+        acks: true,
+        timeoutMs: 5_000,
+      }).collect();
       for await (const event of events) {
         assert.ok(event.type === "query");
         await event.respond(`${event.text}=3`);
@@ -102,14 +107,18 @@ testCluster(
     });
 
     await step("a query through the port reaches both", async () => {
-      const { acks, responses } = await client.queryAll({
-        name: "load",
-        payload: "again",
-        requestAck: true,
-        timeoutMs: 1_000,
+      await cluster.eventually("both hear of it", async () => {
+        const { acks, responses } = await client.queryAll({
+          name: "load",
+          payload: "again",
+          requestAck: true,
+          timeoutMs: 1_000,
+        });
+        const texts = responses.map(({ text }) => text);
+        assert.deepEqual([...acks].sort(), ["agent", "embedded"]);
+        assert.deepEqual(texts, ["again for agent"]);
+        return true;
       });
-      assert.deepEqual([...acks].sort(), ["agent", "embedded"]);
-      assert.deepEqual(responses.map(({ text }) => text), ["again for agent"]);
     });
 
     await step("events cross in both directions", async () => {

@@ -67,10 +67,11 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
  *
  * Gossip may tell the two slightly different stories: a member may be updated
  * twice, or fail for one of them while it leaves. So member events count once,
- * and only those that both are bound to see.
+ * and only those that both are bound to see. A query counts once too, whatever its
+ * Lamport time: one that somebody missed is asked again.
  */
 function seenIn(folder: string): string[] {
-  const memberTexts = new Set<string>();
+  const uniqueTexts = new Set<string>();
   const otherTexts: string[] = [];
   for (const { env, stdin } of runsIn(folder)) {
     const variables = [...env]
@@ -81,15 +82,20 @@ function seenIn(folder: string): string[] {
       .join("\n");
     const members = EXPECTED[env.get("SERF_EVENT") as string];
     if (members === undefined) {
-      otherTexts.push(`${variables}\n\n${stdin}`);
+      const text = `${variables}\n\n${stdin}`;
+      if (env.get("SERF_EVENT") === "query") {
+        uniqueTexts.add(text.replace(/^(SERF_QUERY_LTIME=)\d+$/m, "$1..."));
+      } else {
+        otherTexts.push(text);
+      }
       continue;
     }
     for (const line of stdin.split("\n").slice(0, -1)) {
       if (!members.includes(line.split("\t")[0] as string)) continue;
-      memberTexts.add(`${variables}\n\n${sortTags(line)}`);
+      uniqueTexts.add(`${variables}\n\n${sortTags(line)}`);
     }
   }
-  return [...memberTexts, ...otherTexts].sort();
+  return [...uniqueTexts, ...otherTexts].sort();
 }
 
 /** The variables that all runs of an agent share, but for those of Serf. */
@@ -109,11 +115,17 @@ function sortTags(line: string): string {
   return [name, address, role, whole].join("\t");
 }
 
-/** Log lines about scripts, without their times. */
+/**
+ * Log lines about scripts, without their times. That a script is slow counts only
+ * where it is meant to be; on a busy machine any may be.
+ */
 function scriptLines(agent: Agent): string[] {
-  const entries = agent.output.split(/^ {4}\d{4}\/\S+ \S+ /m);
+  // The last entry may not have come to its end yet.
+  const whole = agent.output.slice(0, agent.output.lastIndexOf("\n") + 1);
+  const entries = whole.split(/^ {4}\d{4}\/\S+ \S+ /m);
   return entries.filter((entry) =>
-    /agent: (Event '|Error invoking|Script '|Failed to respond)/.test(entry)
+    /agent: (Event '|Error invoking|Failed to respond)/.test(entry) ||
+    /agent: Script '(sleep 2|sleep 2 &|sleep 2; echo late)' slow/.test(entry)
   );
 }
 
@@ -165,7 +177,7 @@ testCluster(
           )
         );
         return missing.length === 0 || missing.map(([{ name }]) => name);
-      }, 40_000);
+      });
 
     await step("of joins, their own too", async () => {
       for (const { name } of agents) await bothSaw("member-join", name);
@@ -234,7 +246,7 @@ testCluster(
             ]);
             assert.deepEqual(JSON.parse(text).Responses, expected);
             return true;
-          }, 40_000);
+          });
           await bothSaw("query", payload);
         }
       });
@@ -267,15 +279,14 @@ testCluster(
       const [oursIn, theirsIn] = agents.map((agent) =>
         folders.get(agent) as string
       ) as [string, string];
-      await cluster.eventually(
-        "both saw as much",
-        () => seenIn(oursIn).length === seenIn(theirsIn).length,
-      );
+      // 14 member events, 11 user events, 4 queries.
+      await cluster.eventually("both saw all", () => {
+        const counts = [oursIn, theirsIn].map((each) => seenIn(each).length);
+        return counts.every((count) => count === 29) || counts;
+      });
       const seenByOurs = seenIn(oursIn);
       assert.deepEqual(seenByOurs, seenIn(theirsIn));
       assert.deepEqual(inheritedIn(oursIn), inheritedIn(theirsIn));
-      // 14 member events, 11 user events, 4 queries.
-      assert.equal(seenByOurs.length, 29);
       const types = new Set(
         seenByOurs.map((text) => /^SERF_EVENT=(.*)$/m.exec(text)?.[1]),
       );
@@ -308,9 +319,9 @@ const SCRIPTS = [
   "user:both=echo out; echo err >&2; echo out; echo err >&2",
   "user:flood=i=0; while [ $i -lt 1000 ]; do echo line $i aaaaaaaaaa; i=$((i+1)); done",
   "user:stdin=exec <&-; echo done",
-  "user:slow=sleep 1.3",
-  "user:hold=sleep 1.3 &",
-  "user:detach=sleep 1.3 >/dev/null 2>&1 &",
+  "user:slow=sleep 2",
+  "user:hold=sleep 2 &",
+  "user:detach=sleep 2 >/dev/null 2>&1 &",
   "user:twice,user,user:twice=echo twice",
   "query:spec=echo first",
   "query:spec=echo second",
@@ -366,7 +377,7 @@ testCluster(
 
     await step("for queries", async () => {
       const before = scriptLines(ours).length;
-      const ask = async (name: string, flag = "-timeout=2s") => {
+      const ask = async (name: string, flag = "-timeout=3s") => {
         const [a, b] = await Promise.all(
           agents.map(async (agent) =>
             (await agent.succeed("hashicorp", "query", [flag, name]))

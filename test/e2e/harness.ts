@@ -29,13 +29,18 @@ export {
 } from "./programs.ts";
 export type { CliOptions, CliResult, Exit } from "./programs.ts";
 
-const START_DEADLINE_MS = 20_000;
+/** A program of ours compiles at its start, several at a time on a busy machine. */
+const START_DEADLINE_MS = 60_000;
 /**
  * Gossip may miss a node; what it missed comes with the next exchange of state,
  * which every node begins within two of its intervals (30 s with the LAN profile).
  */
 const EVENTUALLY_DEADLINE_MS = 75_000;
 const POLL_INTERVAL_MS = 50;
+/** How often a cluster looks whether the machine has time for it. */
+const PULSE_INTERVAL_MS = 50;
+/** A wait that takes so much longer than it should means a machine that stood still. */
+const STALL_MS = 250;
 /** Of each agent's output, this much of the end is shown on failure. */
 const DUMP_CHARACTERS = 6_000;
 
@@ -226,6 +231,25 @@ export class Cluster implements AsyncDisposable {
   #ports = new PortSource();
   #directory: string | undefined;
   #logs: EventLog[] = [];
+  #longestStallMs = 0;
+  #pulseMs = performance.now();
+  readonly #pulse = setInterval(() => {
+    const nowMs = performance.now();
+    const lateMs = nowMs - this.#pulseMs - PULSE_INTERVAL_MS;
+    this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
+    this.#pulseMs = nowMs;
+  }, PULSE_INTERVAL_MS);
+
+  /**
+   * Lines by which agents told of a suspicion or a failure. Where the machine stood
+   * still for a moment, a suspicion that was refuted says nothing and is left out.
+   */
+  accusationsOf({ output }: Agent): string[] {
+    const accusation = this.#longestStallMs < STALL_MS
+      ? /suspect|\bas failed|EventMemberFailed/i
+      : /\bas failed|EventMemberFailed/;
+    return output.split("\n").filter((line) => accusation.test(line));
+  }
 
   /** Reserves an address without starting anything there. */
   takeAddress(host = "127.0.0.1"): FreeAddress {
@@ -266,7 +290,7 @@ export class Cluster implements AsyncDisposable {
         throw new GivingUp(`it exited with ${agent.process.exit.code}`);
       }
       return agent.output.includes("Serf agent running!") &&
-        agent.output.includes("Log data will now stream in");
+        agent.output.includes("Log data will now stream in as it occurs:\n\n");
     }, START_DEADLINE_MS);
     return agent;
   }
@@ -294,6 +318,20 @@ export class Cluster implements AsyncDisposable {
     Deno.mkdirSync(dirname(path), { recursive: true });
     Deno.writeTextFileSync(path, text);
     return path;
+  }
+
+  /**
+   * Waits until an agent has printed something. What is held back during its
+   * start, and what it logs while it answers a command, is read a moment later.
+   */
+  async prints(agent: Agent, what: string | RegExp): Promise<void> {
+    await this.eventually(
+      `${agent.name} (${agent.kind}) prints ${what}`,
+      () =>
+        typeof what === "string"
+          ? agent.output.includes(what)
+          : what.test(agent.output),
+    );
   }
 
   /** Waits until the agent's process has ended. */
@@ -352,6 +390,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Kills every agent and waits for its end; removes the files. */
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#pulse);
     await Promise.all(this.#logs.map((log) => log[Symbol.asyncDispose]()));
     await Promise.all(this.agents.map(async (agent) => {
       await agent.closeRpc();

@@ -238,6 +238,9 @@ testCluster("an agent that cannot join at start gives up", async (cluster) => {
   );
 });
 
+/** On the LAN profile a leave takes 2.6 s of the 3 s that a signal allows. */
+const IN_TIME = { profile: "local" } as const;
+
 /** Starts an agent and a peer of the other kind that it has joined. */
 async function startPair(
   cluster: Cluster,
@@ -286,14 +289,16 @@ function lastWords(agent: Agent): string {
   const output = plain(agent.output, agent);
   return output.slice(output.indexOf("==> Caught signal"))
     .replaceAll(/^ {4}TIME \[INFO\] (?!agent: re|agent: sh).*\n/gm, "")
-    .replaceAll(/^.* Serf shutdown detected, quitting\n/gm, "");
+    .replaceAll(/^.* Serf shutdown detected, quitting\n/gm, "")
+    // Of a probe that a busy machine has delayed.
+    .replaceAll(/^.*\[WARN\] memberlist: .*\n/gm, "");
 }
 
 testCluster(
   "SIGINT: leaves the cluster, then exits with 0",
   async (cluster) => {
     const words = await withBoth(async (kind) => {
-      const { agent, peer } = await startPair(cluster, kind);
+      const { agent, peer } = await startPair(cluster, kind, IN_TIME);
       agent.signal("SIGINT");
       const { code } = await cluster.exitOf(agent);
       await peerSees(cluster, peer, /^left$/);
@@ -373,7 +378,7 @@ testCluster(
     // The original leaves without asking whether anybody is there.
     const unheard = "timeout while waiting for graceful leave";
     await step("SIGINT: says so, exits with 1", async () => {
-      const { agent, peer } = await startPair(cluster, "ours");
+      const { agent, peer } = await startPair(cluster, "ours", IN_TIME);
       await peer.process.kill();
       agent.signal("SIGINT");
       const { code } = await cluster.exitOf(agent);

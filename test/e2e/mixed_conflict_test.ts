@@ -32,7 +32,6 @@ for (const kind of KINDS) {
               kind: of,
               name,
               encrypt,
-              profile: "local",
               join: agents.slice(0, 1).map(({ gossip }) => gossip.text),
             }),
           );
@@ -58,7 +57,6 @@ for (const kind of KINDS) {
           kind: other,
           name: "twin",
           encrypt,
-          profile: "local",
         });
         // How the join ends is up to chance: the vote may be over before it is.
         await second.command("hashicorp", "join", [

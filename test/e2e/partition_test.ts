@@ -8,7 +8,8 @@
 import { canMakeNamespaces, Namespaces, type Placed } from "./namespaces.ts";
 import type { Kind } from "./programs.ts";
 
-const DEADLINE_MS = 40_000;
+/** Seeds that are away are looked for more and more seldom; gossip may miss some. */
+const DEADLINE_MS = 120_000;
 
 interface Place extends Placed {
   readonly ip: string;

@@ -38,7 +38,7 @@ export interface CliOptions {
   readonly timeoutMs?: number;
 }
 
-const CLI_TIMEOUT_MS = 30_000;
+const CLI_TIMEOUT_MS = 90_000;
 const PROJECT_ROOT = new URL("../..", import.meta.url);
 
 const HOW_TO_INSTALL = [

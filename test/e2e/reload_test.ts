@@ -47,6 +47,11 @@ class Reloadable {
   /** Reloads with another file; returns what the agent says to it, without its log. */
   async reload(config: unknown, until: string): Promise<string> {
     const { agent, cluster } = this;
+    // A line and its end may be read one after the other.
+    await cluster.eventually(
+      `${agent.kind} has finished its line`,
+      () => agent.output.endsWith("\n"),
+    );
     const before = agent.output.length;
     Deno.writeTextFileSync(
       this.file,
@@ -56,7 +61,10 @@ class Reloadable {
     const said = () => agent.output.slice(before);
     await cluster.eventually(
       `${agent.kind} says ${until}`,
-      () => said().includes(until) || said(),
+      () => {
+        const text = said();
+        return text.includes(until) && text.endsWith("\n") || text;
+      },
     );
     return said().replaceAll(/^ {4}\d{4}\/.*\n/gm, "")
       .replaceAll(this.file, "FILE");

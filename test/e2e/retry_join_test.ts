@@ -123,9 +123,6 @@ testCluster(
       "both are one cluster",
       async () => (await agent.members()).get("n2")?.Status === "alive",
     );
-    assert.match(
-      agent.output,
-      new RegExp(`agent: Reached 1 seeds of \\[${other.text}\\]`),
-    );
+    await cluster.prints(agent, `agent: Reached 1 seeds of [${other.text}]`);
   },
 );

@@ -33,7 +33,7 @@ const WORKERS_PER_QUERY = 20;
  */
 const MORE_MEMORY_MB_MAX = 220;
 /** Any one step of the crowd may take this long on a busy machine, ms. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 
 const HANDSHAKE = requestBytes("handshake", 0n, { Version: 1 });
 
@@ -205,15 +205,18 @@ testCluster(
   "500 clients at once, 50 that never read, 50 that send garbage: all others are served",
   async (cluster, step) => {
     await requireHashicorp();
+    // With patience of 3 s for an answer: a busy machine is not what is tested.
+    const profile = "wan";
     const crowded = await cluster.start({
       kind: "ours",
       name: "crowded",
       logLevel: "info",
+      profile,
     });
     const join = [crowded.gossip.text];
     const others = [
-      await cluster.start({ kind: "hashicorp", name: "theirs", join }),
-      await cluster.start({ kind: "ours", name: "ours", join }),
+      await cluster.start({ kind: "hashicorp", name: "theirs", profile, join }),
+      await cluster.start({ kind: "ours", name: "ours", profile, join }),
     ];
     const names = ["crowded", "ours", "theirs"];
     await cluster.eventually(

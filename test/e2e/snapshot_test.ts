@@ -33,7 +33,6 @@ function sees(
         .map(({ Name }) => Name).sort();
       return names.join() === alive.join() ? true : names;
     },
-    40_000,
   );
 }
 
@@ -90,14 +89,17 @@ testCluster(
         await sees(cluster, agent, everybody);
       }
       await spread(cluster, second, "old", [...staying, ours, theirs]);
-      await second.succeed("ours", "query", ["-timeout=500ms", "old"]);
-      await cluster.eventually("c has recorded it", () => {
+      await cluster.eventually("c has recorded it", async () => {
         const text = textOf(ours);
-        return everybody.every((name) => text.includes(`alive: ${name} `)) &&
-            text.includes("event-clock: 1\n") &&
-            text.includes("query-clock: 1\n")
-          ? true
-          : text;
+        const isRecorded = everybody.every((name) =>
+          text.includes(`alive: ${name} `)
+        ) &&
+          text.includes("event-clock: 1\n") &&
+          /^query-clock: [1-9]/m.test(text);
+        if (isRecorded) return true;
+        // Gossip may keep a question from c, and nothing brings it later.
+        await second.succeed("ours", "query", ["-timeout=500ms", "old"]);
+        return text;
       });
       assert.match(ours.output, /^ +Snapshot: true$/m);
     });
@@ -115,7 +117,8 @@ testCluster(
           "c hears what it missed",
           () => ours.output.includes(`${RECEIVED}user-event: missed`),
         );
-        assert.ok(ours.output.includes(REJOINED));
+        // What a join brings is told before the join itself.
+        await cluster.prints(ours, REJOINED);
         await spread(cluster, first, "news", [ours]);
         assert.ok(!ours.output.includes("user-event: old"));
         assert.ok(!ours.output.includes("query: old"));
@@ -128,6 +131,13 @@ testCluster(
       const { code } = await cluster.exitOf(ours);
       assert.equal(code, 0);
       assert.match(textOf(ours), /\nleave\nclock: \d+\n$/);
+      // Who still takes it for alive would talk to it when it is back.
+      for (const agent of [...staying, theirs]) {
+        await cluster.eventually(
+          `${agent.name} (${agent.kind}) sees that c has left`,
+          async () => (await agent.members()).get("c")?.Status === "left",
+        );
+      }
       ours = await cluster.restart(ours, alone(ours));
       assert.equal((await ours.members()).size, 1);
       assert.ok(!ours.output.includes(ATTEMPT));
@@ -142,10 +152,9 @@ testCluster(
       ours = await cluster.restart(ours, alone(ours, ["-rejoin", ...seed]));
       await sees(cluster, ours, everybody);
       for (const agent of staying) await sees(cluster, agent, everybody);
-      assert.ok(
-        ours.output.includes(
-          "[INFO] serf: Ignoring previous leave in snapshot",
-        ),
+      await cluster.prints(
+        ours,
+        "[INFO] serf: Ignoring previous leave in snapshot",
       );
       await cluster.eventually(
         "c is at the seed, too",
@@ -179,7 +188,7 @@ testCluster(
         });
         await sees(cluster, theirs, everybody);
         for (const agent of staying) await sees(cluster, agent, everybody);
-        assert.ok(theirs.output.includes(REJOINED));
+        await cluster.prints(theirs, REJOINED);
         assert.ok(!theirs.output.includes("user-event: flush"));
         const whole = text.slice(0, text.lastIndexOf("\n") + 1);
         if (whole === text) assert.ok(textOf(theirs).startsWith(text));
@@ -189,11 +198,12 @@ testCluster(
     await step(
       "HashiCorp's finds back with a file that ours wrote",
       async () => {
+        const seen = await cluster.watch(ours, "user:seen");
         await spread(cluster, second, "seen", [ours]);
-        await cluster.eventually(
-          "c has recorded it",
-          () => /event-clock: \d+\n$/.test(textOf(ours)),
-        );
+        await cluster.eventually("c has recorded it", () => {
+          const [{ LTime } = {}] = seen.records;
+          return textOf(ours).includes(`\nevent-clock: ${LTime}\n`);
+        });
         // Theirs reads only what was written since the last leave, unless told.
         ours = await cluster.restart(ours, {
           ...alone(ours, ["-rejoin"]),
@@ -201,7 +211,7 @@ testCluster(
         });
         await sees(cluster, ours, everybody);
         for (const agent of staying) await sees(cluster, agent, everybody);
-        assert.ok(ours.output.includes(REJOINED));
+        await cluster.prints(ours, REJOINED);
         assert.ok(!ours.output.includes("user-event: seen"));
         assert.ok(!ours.output.includes("Unrecognized snapshot line"));
       },
@@ -221,9 +231,9 @@ testCluster(
       ...{ kind: "ours", name: "n", extraArgs: [`-snapshot=${path}`] },
     });
     await sees(cluster, agent, ["n", "peer"]);
-    assert.match(
-      agent.output,
-      /\[WARN\] serf: Snapshot is damaged: cut 11 bytes/,
+    await cluster.prints(
+      agent,
+      "[WARN] serf: Snapshot is damaged: cut 11 bytes",
     );
     const mended = `alive: peer ${peer.gossip.text}\nclock: 7\n` +
       "event-clock: 3\nquery-clock: 0\n";

@@ -36,12 +36,12 @@ const CONNECTIONS = 300;
  */
 const MORE_MEMORY_MB_MAX = { sealed: 120, plain: 400 } as const;
 /** Longest that a command waits for its answer meanwhile, ms. */
-const ANSWER_MS_MAX = 5_000;
+const ANSWER_MS_MAX = 15_000;
 /** Lines of refusals in a second: ten and a summary, of each of two engines. */
 const LINES_PER_SECOND_MAX = 22;
 /** A stream that says nothing new is ended after 10 s; on a busy machine later. */
-const STREAM_DEADLINE_MS = 30_000;
-const DEADLINE_MS = 30_000;
+const STREAM_DEADLINE_MS = 90_000;
+const DEADLINE_MS = 75_000;
 
 /** The victim, and what is known of it. */
 class Siege {

@@ -19,8 +19,7 @@ import { FakeClock, FAKETIME } from "./fake_clock.ts";
 import { SmallDisk } from "./small_disk.ts";
 
 /** Until the snapshot is whole again, once there is room: 30 s, and time to spare. */
-const RECOVERY_DEADLINE_MS = 60_000;
-const DEADLINE_MS = 40_000;
+const RECOVERY_DEADLINE_MS = 120_000;
 /** Descriptors that the agent may open beyond those it has. */
 const FREE_DESCRIPTORS = 3;
 const CONNECTIONS = 40;
@@ -37,14 +36,14 @@ async function allSeeAll(
         Status === "alive"
       );
       return alive.length === agents.length || members;
-    }, DEADLINE_MS);
+    });
   }
 }
 
 /** No member was called failed, nor suspected, by anybody. */
-function nobodyNoticed(agents: readonly Agent[]): void {
-  for (const { output } of agents) {
-    assert.doesNotMatch(output, /Suspect |as failed|EventMemberFailed/);
+function nobodyNoticed(cluster: Cluster, agents: readonly Agent[]): void {
+  for (const agent of agents) {
+    assert.deepEqual(cluster.accusationsOf(agent), [], agent.name);
   }
 }
 
@@ -101,7 +100,6 @@ testCluster(
       cluster.eventually(
         `suffering receives ${name}`,
         () => watch.userEvents(name).length === 1 || watch.userEvents(),
-        DEADLINE_MS,
       );
     await allSeeAll(cluster, all);
 
@@ -114,7 +112,7 @@ testCluster(
         return /Failed to update snapshot: .*no space left on device/.test(
           suffering.output,
         );
-      }, DEADLINE_MS);
+      });
       await receives("while-full-0");
       await allSeeAll(cluster, all);
       disk.free();
@@ -135,7 +133,6 @@ testCluster(
             (suffering.output.match(
               /Error accepting TCP connection: .*too many open files/g,
             )?.length ?? 0) >= 3,
-          DEADLINE_MS,
         );
         await send("while-exhausted");
         await receives("while-exhausted");
@@ -169,7 +166,7 @@ testCluster(
         const text = Deno.readTextFileSync(snapshot);
         assert.match(text, /^alive: theirs /m);
         assert.match(text, /^alive: ours /m);
-        nobodyNoticed(all);
+        nobodyNoticed(cluster, all);
         const again = await cluster.restart(suffering);
         await allSeeAll(cluster, [again, ours, theirs]);
       },
@@ -213,7 +210,6 @@ async function setClocks(
   await cluster.eventually(
     "gone has failed",
     async () => (await moved.members()).get("gone")?.Status === "failed",
-    DEADLINE_MS,
   );
   for (
     const [what, seconds] of [["forth", 1_000], ["back", -1_000]] as const
@@ -233,7 +229,6 @@ async function setClocks(
         await cluster.eventually(
           "it tries the failed member again, twice",
           () => (moved.output.slice(length).match(attempt)?.length ?? 0) >= 2,
-          DEADLINE_MS,
         );
         await theirs.succeed("hashicorp", "event", [`set-${what}`]);
         await cluster.eventually(
@@ -242,13 +237,17 @@ async function setClocks(
             moved.output.slice(length).includes(
               `messageUserEventType: set-${what}`,
             ),
-          DEADLINE_MS,
         );
         const members = await moved.members();
         assert.equal(members.get("gone")?.Status, "failed", "not forgotten");
         assert.equal(members.get("theirs")?.Status, "alive");
-        assert.doesNotMatch(theirs.output, /Suspect moved|moved as failed/);
-        assert.doesNotMatch(moved.output, /Suspect theirs|theirs as failed/);
+        for (const [agent, name] of [[theirs, "moved"], [moved, "theirs"]]) {
+          const lines = cluster.accusationsOf(agent as Agent);
+          const accusations = lines.filter((line) =>
+            line.includes(` ${name as string} `)
+          );
+          assert.deepEqual(accusations, [], (agent as Agent).name);
+        }
       },
     );
   }

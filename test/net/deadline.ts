@@ -1,13 +1,17 @@
 /** Waiting in tests with real sockets: for a condition, never for a duration. */
 
-/** How long anything may take before it counts as never, ms. */
-const PATIENCE_MS = 20_000;
+/**
+ * How long anything may take before it counts as never, ms. What gossip missed
+ * comes with the next exchange of state, within two of its intervals; the longest
+ * that tests here wait for is that of the LAN profile, 30 s.
+ */
+const PATIENCE_MS = 75_000;
 const LOOK_INTERVAL_MS = 5;
 
 /**
  * Waits until `isSo` says yes.
  *
- * @throws {Error} naming `what` when it does not within 20 s
+ * @throws {Error} naming `what` when it does not within 75 s
  */
 export async function until(
   what: string,

@@ -8,6 +8,7 @@ import { utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
 import { BindError } from "../../lib/net/bind.ts";
 import { KeyError, NodeDriver } from "../../lib/net/driver.ts";
 import type { QueryParams } from "../../lib/serf/engine.ts";
+import { PortSource } from "../e2e/ports.ts";
 import { until } from "./deadline.ts";
 import { Node } from "./driver_node.ts";
 
@@ -56,16 +57,14 @@ Deno.test("NodeDriver.join() fails when the keys differ", async () => {
   assert.deepEqual(a.view, ["a alive"]);
 });
 
-/** An address on which nobody listens. */
-function deadAddress(): string {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return `127.0.0.1:${listener.addr.port}`;
-}
-
 Deno.test("NodeDriver.join() lists what went wrong, in the order of the addresses", async () => {
   using a = new Node("a");
-  const [one, two] = [deadAddress(), deadAddress()];
+  using ports = new PortSource();
+  // Nobody listens there.
+  const [one, two] = [
+    ports.take("127.0.0.1").text,
+    ports.take("127.0.0.1").text,
+  ];
   await assert.rejects(a.join(one, "nosuch.invalid", two, "/x"), {
     message: "4 errors occurred:\n" +
       `\t* Failed to join 127.0.0.1: dial tcp ${one}: connect: connection refused\n` +
@@ -83,7 +82,9 @@ Deno.test("NodeDriver.join() lists what went wrong, in the order of the addresse
 Deno.test("NodeDriver.join() succeeds when one address of several does", async () => {
   using a = new Node("a");
   using b = new Node("b");
-  assert.equal(await b.join(deadAddress(), `a/${a.address}`, a.address), 2);
+  using ports = new PortSource();
+  const { text: nobody } = ports.take("127.0.0.1");
+  assert.equal(await b.join(nobody, `a/${a.address}`, a.address), 2);
   assert.equal(await b.join(), 0);
 });
 
@@ -272,6 +273,9 @@ Deno.test("NodeDriver.shutdown() ends what is under way and may be repeated", as
   await assert.rejects(a.driver.leave());
 });
 
+/** Time for answers that a busy machine may need; a question ends when all are there. */
+const PATIENT_MS = 20_000;
+
 /** Asks, and collects what comes back until the end. */
 async function repliesTo(
   driver: NodeDriver,
@@ -304,7 +308,10 @@ Deno.test("NodeDriver asks, answers, and hears its own answer", async () => {
   using b = answering("b");
   await b.join(a.address);
   await a.sees("a alive", "b alive");
-  const params = { name: "load", requestAck: true, relayFactor: 1 };
+  const params = {
+    ...{ name: "load", requestAck: true, relayFactor: 1 },
+    timeoutMs: PATIENT_MS,
+  };
   assert.deepEqual(await repliesTo(a.driver, params), [
     "ack a",
     "ack b",

@@ -275,7 +275,7 @@ Deno.test("the tags of a SerfNode do not follow the object that they came from",
   given.set("role", "db");
   assert.equal(node.tags.get("role"), "web");
   const asked = await node
-    .query("x", { tags: { role: "^web$" }, acks: true, timeoutMs: 100 })
+    .query("x", { tags: { role: "^web$" }, acks: true, timeoutMs: 300 })
     .collect();
   assert.deepEqual(asked.acks, ["a"]);
   const later = new Map([["role", "cache"]]);
@@ -294,7 +294,7 @@ Deno.test("SerfNode knows where members are once they were pinged", async () => 
   assert.equal(a.estimateRttMs("nobody"), undefined);
   await until("a ping", () => a.estimateRttMs("b") !== undefined);
   const rttMs = a.estimateRttMs("b") ?? NaN;
-  assert.ok(rttMs > 0 && rttMs < 1_000, `${rttMs} ms`);
+  assert.ok(rttMs > 0 && rttMs < 10_000, `${rttMs} ms`);
   assert.equal(a.estimateRttMs("a", "b"), rttMs);
 });
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type FreeAddress, PortSource } from "../e2e/ports.ts";
+import { until } from "../net/deadline.ts";
 import { has, type Outcome, read, ROOT, run, scratch } from "./tools.ts";
 
 const SYSV = "packaging/sysv/serf";
@@ -134,10 +135,9 @@ Deno.test({
         run([`${folder.path}/serf`, "members"], {
           env: { SERF_RPC_ADDR: rpc.text },
         });
-      const untilMs = performance.now() + 10_000;
-      while (
-        !(await members()).stdout.includes("role=reloaded") &&
-        performance.now() < untilMs
+      await until(
+        "the new tag",
+        async () => (await members()).stdout.includes("role=reloaded"),
       );
       assert.match((await members()).stdout, /^sysv .*role=reloaded$/m);
 
