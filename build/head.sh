@@ -101,7 +101,7 @@ is_running() {
 # Takes the lock, a link that leads to our number; one whose owner is gone does not
 # count. Whole is the state when somebody else has done the work meanwhile.
 take_lock() {
-  tries=0
+  tries=0 misses=0
   until ln -s $$ "$base/.lock-$name" 2> /dev/null; do
     check
     [ "$state" != whole ] || return 0
@@ -110,7 +110,7 @@ take_lock() {
       return 0
     elif holder=$(readlink "$base/.lock-$name") && is_running "$holder"; then
       sleep 0.1 2> /dev/null || sleep 1
-    elif [ $tries -gt 10 ]; then
+    elif misses=$((misses + 1)) && [ $misses -gt 10 ]; then
       # It cannot be made; why, we shall hear when unpacking fails.
       return 0
     else

@@ -14,6 +14,9 @@ import {
   Workshop,
 } from "./workshop.ts";
 
+/** Above what Linux and macOS number processes with by default. */
+const DEAD = 99_999_999;
+
 let opened: Workshop;
 Deno.test.beforeAll(async () => {
   opened = await Workshop.open();
@@ -115,11 +118,9 @@ testUnpacking(
     await startsWell(shop, cache);
     const name = namesIn(cache)[0] as string;
     Deno.removeSync(join(cache, name), { recursive: true });
-    // Above what Linux and macOS number processes with by default.
-    const dead = 99_999_999;
-    Deno.symlinkSync(String(dead), join(cache, `.lock-${name}`));
-    Deno.mkdirSync(join(cache, `.new-${dead}.AbCdEf`));
-    Deno.writeTextFileSync(join(cache, `.new-${dead}.AbCdEf/serf`), "half");
+    Deno.symlinkSync(String(DEAD), join(cache, `.lock-${name}`));
+    Deno.mkdirSync(join(cache, `.new-${DEAD}.AbCdEf`));
+    Deno.writeTextFileSync(join(cache, `.new-${DEAD}.AbCdEf/serf`), "half");
     await startsWell(shop, cache);
     unpackedIn(cache);
   },
@@ -142,6 +143,25 @@ testUnpacking(
     Deno.renameSync(`${unpacked}.away`, unpacked);
     assert.equal((await output).code, 0);
     assert.deepEqual(namesIn(cache), [`.lock-${name}`, name]);
+  },
+);
+
+testUnpacking(
+  "a start that has waited long takes the place of one that dies",
+  async (shop, cache) => {
+    await startsWell(shop, cache);
+    const name = namesIn(cache)[0] as string;
+    Deno.removeSync(join(cache, name), { recursive: true });
+    const lock = join(cache, `.lock-${name}`);
+    Deno.symlinkSync(String(Deno.pid), lock);
+    const waiting = shop.start(["version"], { env: { SERF_CACHE_DIR: cache } });
+    const output = waiting.output();
+    // Meanwhile it has looked at the lock a dozen times.
+    await startsWell(shop, shop.place());
+    Deno.symlinkSync(String(DEAD), `${lock}.next`);
+    Deno.renameSync(`${lock}.next`, lock);
+    assert.equal((await output).code, 0);
+    assert.deepEqual(namesIn(cache), [name]);
   },
 );
 
