@@ -11,15 +11,20 @@
  *
  * Settings may have it that SIGTERM leaves the cluster too, or that SIGINT does
  * not. During a leave SIGHUP counts as a further signal like the others. Signals
- * that come during a reload wait for its end.
+ * that come during a reload wait for its end. A SIGINT that follows another at once
+ * is no further signal.
  *
  * Source: serf `command.go`, handleSignals.
  */
+
+import { monotonicMs } from "../net/clock.ts";
 
 /** Longest graceful leave, ms. */
 const GRACEFUL_LIMIT_MS = 3_000;
 /** Signals kept for later; further ones are dropped. */
 const SIGNALS_WAITING_MAX = 4;
+/** How long after a SIGINT a second one may be the same press of a key, ms. */
+const ECHO_MS = 500;
 
 /** The signals that the agent knows, in Go's words. */
 export type AgentSignal = "interrupt" | "terminated" | "hangup";
@@ -54,8 +59,28 @@ export function signalTableOf(os: typeof Deno.build.os): SignalTable {
   return os === "windows" ? WINDOWS_SIGNALS : UNIX_SIGNALS;
 }
 
+/**
+ * Tells one Ctrl-C that comes twice from two of them.
+ *
+ * The terminal sends it to all processes in front, and one of those that started
+ * this one (`deno task`, `npx`) may pass it on, so that the second would cut the
+ * leave off that the first began.
+ */
+export class EchoFilter {
+  #interruptAtMs = -Infinity;
+
+  /** @param nowMs monotonic */
+  isEcho(signal: AgentSignal, nowMs: number): boolean {
+    if (signal !== "interrupt") return false;
+    if (nowMs - this.#interruptAtMs < ECHO_MS) return true;
+    this.#interruptAtMs = nowMs;
+    return false;
+  }
+}
+
 /** The signals of this process. While it exists they have no other effect. */
 export class ProcessSignals implements SignalSource {
+  readonly #echoes = new EchoFilter();
   readonly #waiting: AgentSignal[] = [];
   readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
   #wake: ((signal: AgentSignal) => void) | undefined;
@@ -82,6 +107,7 @@ export class ProcessSignals implements SignalSource {
   }
 
   #onSignal(signal: AgentSignal): void {
+    if (this.#echoes.isEcho(signal, monotonicMs())) return;
     const wake = this.#wake;
     this.#wake = undefined;
     if (wake !== undefined) wake(signal);

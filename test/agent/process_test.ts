@@ -77,6 +77,18 @@ Deno.test("agent leaves the cluster on SIGINT and exits with 0", {
   ]]);
 });
 
+Deno.test("agent leaves when one Ctrl-C reaches it twice", {
+  ignore: isWindows,
+}, async () => {
+  using agent = new AgentProcess();
+  await agent.ready();
+  // The system may make one signal of two that come at once, not of all of these.
+  for (let i = 0; i < 20; i++) agent.child.kill("SIGINT");
+  const [code, lines] = await agent.end();
+  assert.equal(code, 0);
+  assert.ok(lines.includes("    [INFO] serf: EventMemberLeave: n1 127.0.0.1"));
+});
+
 Deno.test("agent stops on SIGTERM and exits with 1", {
   ignore: isWindows,
 }, async () => {

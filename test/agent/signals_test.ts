@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   type AgentSignal,
   awaitEnd,
+  EchoFilter,
   type EndingAgent,
   type EndOptions,
   type SignalSource,
@@ -79,6 +80,24 @@ Deno.test("awaitEnd() cuts a leave off on any further signal", async () => {
       [1, LEAVING],
       second,
     );
+  }
+});
+
+Deno.test("EchoFilter takes two SIGINTs within half a second for one", () => {
+  const filter = new EchoFilter();
+  const signals: readonly (readonly [AgentSignal, number, boolean])[] = [
+    ["interrupt", 0, false],
+    ["hangup", 1, false],
+    ["terminated", 2, false],
+    ["interrupt", 499, true],
+    ["hangup", 500, false],
+    // Half a second after the first, not after its echo.
+    ["interrupt", 500, false],
+    ["interrupt", 999, true],
+    ["interrupt", 1_000, false],
+  ];
+  for (const [signal, atMs, isEcho] of signals) {
+    assert.equal(filter.isEcho(signal, atMs), isEcho, `${signal} ${atMs}`);
   }
 });
 

@@ -342,6 +342,11 @@ testCluster(
             `${kind} n1 leaves`,
             () => agent.output.includes("Gracefully shutting down agent..."),
           );
+          const sinceMs = performance.now();
+          await cluster.eventually(
+            "a second SIGINT is not taken for the first one, come twice",
+            () => second !== "SIGINT" || performance.now() - sinceMs > 500,
+          );
           agent.signal(second);
           const { code } = await cluster.exitOf(agent);
           await peerSees(cluster, peer, /^(leaving|left|failed)$/);
