@@ -12,6 +12,28 @@ import type { Terminal } from "./terminal.ts";
 
 const ADDRESS_DEFAULT = "127.0.0.1:7373";
 
+/** What may be wrong, by the end of a reason. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /(connection refused|no such file or directory)$/,
+    "No agent takes commands at this address. Is it running, and with which\n" +
+    "-rpc-addr? `serf agent` starts one.",
+  ],
+  [
+    /client closed$/,
+    "The address answers, but not as an agent takes commands; that is its\n" +
+    `-rpc-addr, ${ADDRESS_DEFAULT} by default, not its -bind.`,
+  ],
+  [
+    /missing port in address$/,
+    `-rpc-addr takes HOST:PORT, such as ${ADDRESS_DEFAULT}, or unix:///PATH.`,
+  ],
+  [
+    /(Authentication required|Invalid authentication token)$/,
+    "The token is the agent's rpc_auth; give it with -rpc-auth or SERF_RPC_AUTH.",
+  ],
+];
+
 /** Where the agent is, and how to be let in. */
 export interface AgentFlags {
   readonly "rpc-addr": Flag<string>;
@@ -70,11 +92,13 @@ export async function callAgent(
     });
   } catch (error) {
     const reason = (error as Error).message;
-    return fail(
+    const code = fail(
       values.format,
       `Error connecting to Serf agent: ${reason}`,
       terminal,
     );
+    hint(reason, terminal);
+    return code;
   }
   // The connection is all that is needed from here on.
   terminal.keepOnly([]);
@@ -82,8 +106,20 @@ export async function callAgent(
     return await work(client);
   } catch (error) {
     const reason = (error as Error).message;
-    return fail(values.format, `${options.complaint}: ${reason}`, terminal);
+    const code = fail(
+      values.format,
+      `${options.complaint}: ${reason}`,
+      terminal,
+    );
+    if (reason === "Authentication required") hint(reason, terminal);
+    return code;
   } finally {
     client.close();
   }
+}
+
+/** Tells a person what would be right. Programs see what the original prints. */
+function hint(reason: string, terminal: Terminal): void {
+  const [, text] = HINTS.find(([end]) => end.test(reason)) ?? [];
+  if (text !== undefined && terminal.isTerminal) terminal.err(`${text}\n`);
 }

@@ -48,11 +48,11 @@ export const command: Command = {
       usage: "completion bash|zsh|fish",
       description: [
         "Prints a script that lets the shell complete the commands and flags of",
-        "serf. To use it at once and in all later sessions:",
+        "serf. To have that in all sessions, add a line to a file of the shell:",
         "",
-        "  bash:  serf completion bash > ~/.local/share/bash-completion/completions/serf",
-        '  zsh:   serf completion zsh > "${fpath[1]}/_serf"',
-        "  fish:  serf completion fish > ~/.config/fish/completions/serf.fish",
+        '  bash:  eval "$(serf completion bash)"    in ~/.bashrc',
+        '  zsh:   eval "$(serf completion zsh)"     in ~/.zshrc, after compinit',
+        "  fish:  serf completion fish | source     in ~/.config/fish/config.fish",
       ],
     }),
 
@@ -165,7 +165,7 @@ ${cases.join("\n")}
   esac
 }
 
-_serf "$@"
+if [[ "\${funcstack[1]}" == _serf ]]; then _serf "$@"; else compdef _serf serf; fi
 `;
 }
 

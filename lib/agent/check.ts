@@ -19,6 +19,7 @@ import { CONFIG_KEYS } from "./config_keys.ts";
 import {
   explainError,
   type MergedSettings,
+  originsOf,
   type SettingsLayer,
 } from "./config_layer.ts";
 import { configFiles } from "./config_path.ts";
@@ -59,7 +60,10 @@ export async function checkConfiguration(
     isUnreadable ||= file.isUnreadable;
   }
   layers.push(flags);
-  const report = () => mistakes.map((error) => explainError(error, layers));
+  const report = () =>
+    mistakes.map((error) =>
+      explainError(error, layers) + explainFlag(error, flags)
+    );
   if (isUnreadable) return { problems: report(), notes, layers };
   const hearing = { ...world, say: (message: string) => notes.push(message) };
   const add = (error: ConfigError) => void mistakes.push(error);
@@ -76,4 +80,18 @@ export async function checkConfiguration(
     }
   }
   return { problems: report(), notes, merged, layers };
+}
+
+/**
+ * What a flag at fault takes, as a second line; nothing for a file's mistake, which
+ * `explainError` explains, and for lists, which files write in another way.
+ */
+function explainFlag({ setting }: ConfigError, flags: SettingsLayer): string {
+  const key = CONFIG_KEYS.find((each) => each.setting === setting);
+  if (key?.flag === undefined || flags[key.setting] === undefined) return "";
+  if (originsOf(key.setting, [flags]).length === 0) return "";
+  if (!["text", "integer", "duration"].includes(key.kind)) return "";
+  // That it takes a path is no news; what is wrong is in the file.
+  if (key.takes === "a path") return "";
+  return `\n    -${key.flag} takes ${key.takes}`;
 }

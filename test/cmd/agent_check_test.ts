@@ -293,7 +293,9 @@ Deno.test("-check says what does not count, and in JSON says it elsewhere", asyn
   assert.deepEqual(bad, {
     code: 1,
     stdout: "",
-    stderr: "==> Unknown profile: x\n==> The configuration is not valid\n",
+    stderr: "==> Unknown profile: x\n" +
+      '    -profile takes "lan", "wan" or "local"\n' +
+      "==> The configuration is not valid\n",
   });
 });
 
@@ -303,4 +305,15 @@ Deno.test("-check knows two formats", async () => {
     stdout: '==> Invalid output format "yaml"\n',
     stderr: "",
   });
+});
+
+Deno.test("-check says what a flag at fault takes", async () => {
+  const bad = await check(["-encrypt=abc", "-bind=127.0.0.1:99999"]);
+  assert.deepEqual(messages(bad), [
+    "Invalid bind address: address 99999: invalid port\n" +
+    '    -bind takes an address, such as "10.0.0.1", "10.0.0.1:7946" or "[::1]:7946"',
+    "Invalid encryption key: illegal base64 data at input byte 0\n" +
+    "    -encrypt takes 16, 24 or 32 bytes in base64, as `serf keygen` prints them",
+    "The configuration is not valid",
+  ]);
 });

@@ -82,6 +82,30 @@ Deno.test("every flag of every command is completed", async () => {
   }
 });
 
+Deno.test({
+  name: "the script for zsh works when it is read at the start (wants zsh)",
+  ignore: !hasZsh(),
+  async fn() {
+    const { stdout } = await new Deno.Command("zsh", {
+      args: [
+        "-fc",
+        'autoload -U compinit; compinit -D -u; eval "$1"; print $_comps[serf]',
+        "zsh",
+        await scriptFor("zsh"),
+      ],
+    }).output();
+    assert.equal(new TextDecoder().decode(stdout), "_serf\n");
+  },
+});
+
+function hasZsh(): boolean {
+  try {
+    return new Deno.Command("zsh", { args: ["-fc", ""] }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
 Deno.test("the script for bash completes commands, flags and values", async () => {
   assert.deepEqual(await offered(["me"]), ["members"]);
   assert.deepEqual(await offered(["members", "-de"]), ["-detailed"]);
