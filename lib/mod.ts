@@ -129,7 +129,7 @@ export {
   type SerfState,
   type SwimView,
 } from "./serf/engine.ts";
-export { type SerfConfig, serfConfig } from "./serf/config.ts";
+export { type GivenSwim, type SerfConfig, serfConfig } from "./serf/config.ts";
 export type { SnapshotConfig } from "./serf/snapshot.ts";
 export {
   readSnapshot,
@@ -153,10 +153,13 @@ export {
 export {
   type ProfileName,
   PROFILES,
+  type RequiredSwimConfig,
   type SwimConfig,
   type SwimProfile,
 } from "./swim/config.ts";
 export type { DriverOutput, OperationId, StreamId } from "./swim/output.ts";
+export type { SealOptions } from "./wire/aead.ts";
+export type { EncryptionVersion } from "./wire/seal_size.ts";
 export type { Keyring } from "./wire/keyring.ts";
 export type { CompileExpression, Matcher } from "./kit/expression.ts";
 export { LOG_LEVELS, type LogLevel } from "./kit/log.ts";

@@ -95,17 +95,49 @@ interface Declaration extends Documented {
   readonly def: { readonly methods?: Documented[]; properties?: Documented[] };
 }
 
-/** Classes of which each method and property says what it is for. */
+/** Classes and interfaces of which each member says what it is for. */
 const EXPLAINED = [
+  "CoordinateRecord",
+  "HostPort",
+  "Member",
+  "MemberFilter",
   "QueryReplies",
   "ReceivedQuery",
   "ReceivedResponse",
   "ReceivedUserEvent",
   "RpcClient",
+  "RpcClientOptions",
+  "RpcKeyReport",
+  "RpcMember",
+  "RpcQuery",
   "RpcReceivedQuery",
+  "SampleSummary",
+  "SerfConfig",
   "SerfNode",
+  "SerfNodeOptions",
+  "SnapshotOptions",
   "Subscription",
+  "TagChanges",
 ];
+
+Deno.test("whoever can call it can name its types", async () => {
+  for (const path of [CONFIG.exports["."], CONFIG.exports["./rpc"]]) {
+    const { stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["doc", "--lint", path ?? ""],
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const hidden = new TextDecoder().decode(stderr)
+      .matchAll(/^error\[private-type-ref\]: (.*)$/gm);
+    // `SwimView` shows all that it takes of the engine below.
+    assert.deepEqual(
+      [...hidden].map(([, text]) => text)
+        .filter((text) => !text?.includes("'SwimEngine'")),
+      [],
+      path,
+    );
+  }
+});
 
 Deno.test("everything in the library is documented", async () => {
   const silent: string[] = [];
@@ -118,7 +150,8 @@ Deno.test("everything in the library is documented", async () => {
       for (const declaration of declarations as Declaration[]) {
         const { kind, def, jsDoc } = declaration;
         if (!jsDoc?.doc) silent.push(`${path}: ${name}`);
-        if (kind !== "class" || !EXPLAINED.includes(name)) continue;
+        if (!["class", "interface"].includes(kind)) continue;
+        if (!EXPLAINED.includes(name)) continue;
         classes.push(name);
         for (const part of [...def.methods ?? [], ...def.properties ?? []]) {
           if (part.accessibility === "private" || part.jsDoc?.doc) continue;

@@ -11,7 +11,9 @@ import { hexOf } from "./bytes.ts";
 
 /** Where a packet or stream goes: an IP address in text form and a port. */
 export interface HostPort {
+  /** IPv6 without brackets. */
   readonly host: string;
+  /** 0 to 65535. */
   readonly port: number;
 }
 

@@ -35,11 +35,17 @@ export type MetricListener = (metric: Metric, value: number) => void;
 
 /** What one sample has seen since the start. All zero before the first value. */
 export interface SampleSummary {
+  /** How many values. */
   readonly count: number;
+  /** Of all values, in the metric's unit, as are the others. */
   readonly sum: number;
+  /** The smallest value. */
   readonly min: number;
+  /** The largest value. */
   readonly max: number;
+  /** Of all values, in the square of the unit; for a standard deviation. */
   readonly sumOfSquares: number;
+  /** The latest value. */
   readonly last: number;
 }
 
@@ -70,7 +76,11 @@ export class Counter {
     return this.#value;
   }
 
-  /** @param n not negative */
+  /**
+   * Adds to the sum.
+   *
+   * @param n not negative
+   */
   add(n = 1): void {
     this.#value += n;
     const { listener } = this.#audience;
@@ -94,6 +104,7 @@ export class Gauge {
     return this.#value;
   }
 
+  /** Takes the place of the value before. */
   set(value: number): void {
     this.#value = value;
     const { listener } = this.#audience;
@@ -117,6 +128,7 @@ export class Sample implements SampleSummary {
     this.#audience = audience;
   }
 
+  /** Adds one value, in the metric's unit. */
   record(value: number): void {
     if (this.count === 0 || value < this.min) this.min = value;
     if (this.count === 0 || value > this.max) this.max = value;

@@ -201,7 +201,11 @@ export class Metrics {
   #named: Map<string, Counter | Gauge | Sample> | undefined;
   #listeners: readonly { readonly listener: MetricListener }[] = [];
 
-  /** This node's instruments of a set; the same ones at each call. */
+  /**
+   * This node's instruments of a set; the same ones at each call.
+   *
+   * @internal
+   */
   of<D extends Definitions>(definitions: MetricSet<D>): Instruments<D> {
     const set = definitions as MetricSet;
     let shelf = this.#shelves.find((shelf) => shelf.isOf(set));

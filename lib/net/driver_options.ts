@@ -59,6 +59,7 @@ export interface QueryListener {
 /** No address could be joined. The message is Go's list of what went wrong. */
 export class JoinError extends Error {
   override name = "JoinError";
+  /** @param errors one text for each address that failed */
   constructor(readonly errors: readonly string[]) {
     super(joinErrorText(errors));
   }
@@ -67,6 +68,7 @@ export class JoinError extends Error {
 /** A key request failed, entirely or at some members. */
 export class KeyError extends Error {
   override name = "KeyError";
+  /** @param report what the members said */
   constructor(message: string, readonly report: KeyReport) {
     super(message);
   }

@@ -56,6 +56,34 @@ import { dialRpc } from "./rpc_endpoint.ts";
 import { type RpcEvent, rpcEvent } from "./rpc_event.ts";
 import { Subscription } from "./subscription.ts";
 
+// What its methods take and return, for those who import this file alone.
+export type { RpcQueryRequest } from "../rpc/client_bodies.ts";
+export type {
+  MemberFilter,
+  RpcKeyReport,
+  RpcMember,
+  RpcQuery,
+  RpcStats,
+  TagChanges,
+} from "../rpc/protocol.ts";
+export type { MemberEventType, QueryReply, UserEvent } from "../serf/event.ts";
+export type { MsgpackText, MsgpackValue } from "../wire/msgpack_value.ts";
+export type { CoordinateRecord } from "../wire/serf_payloads.ts";
+export type {
+  EventStreamOptions,
+  LostEvents,
+  Payload,
+  QueryResult,
+  ReceivedResponse,
+  ReceivedUserEvent,
+} from "./received.ts";
+export type {
+  RpcEvent,
+  RpcMemberEvent,
+  RpcReceivedQuery,
+} from "./rpc_event.ts";
+export type { Subscription } from "./subscription.ts";
+
 /** Which agent to talk to. */
 export interface RpcClientOptions {
   /** `host:port`, `[v6]:port` or `unix:///path`; default the agent's own default. */
@@ -67,6 +95,7 @@ export interface RpcClientOptions {
 /** A key request failed, entirely or at some members. */
 export class KeyRequestError extends Error {
   override name = "KeyRequestError";
+  /** @param report what the members said */
   constructor(
     message: string,
     readonly report: RpcKeyReport,

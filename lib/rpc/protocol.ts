@@ -78,18 +78,27 @@ export const RpcErrorText = {
 
 /** A member as it travels. Every `Member` of `lib/serf` is one. */
 export interface RpcMember {
+  /** Unique in the cluster. */
   readonly name: string;
   /** Raw address: 4 or 16 bytes, or none when the server sent none. */
   readonly addr: Uint8Array;
+  /** Of gossip. */
   readonly port: number;
   /** `undefined` when the server sent nil. */
   readonly tags: ReadonlyMap<string, string> | undefined;
+  /** `alive`, `leaving`, `left`, `failed` or `none`. */
   readonly status: string;
+  /** Oldest version of the gossip protocol that it understands. */
   readonly protocolMin: number;
+  /** Newest version of the gossip protocol that it understands. */
   readonly protocolMax: number;
+  /** Version of the gossip protocol that it speaks. */
   readonly protocolCur: number;
+  /** Oldest version of the Serf protocol that it understands. */
   readonly delegateMin: number;
+  /** Newest version of the Serf protocol that it understands. */
   readonly delegateMax: number;
+  /** Version of the Serf protocol that it speaks. */
   readonly delegateCur: number;
 }
 
@@ -97,12 +106,15 @@ export interface RpcMember {
 export interface MemberFilter {
   /** By tag name, an RE2 expression that the whole value must match. */
   readonly tags: ReadonlyMap<string, string>;
+  /** An RE2 expression that the whole status must match; empty for all. */
   readonly status: string;
+  /** An RE2 expression that the whole name must match; empty for all. */
   readonly name: string;
 }
 
 /** A query as a client asks it. */
 export interface RpcQuery {
+  /** What responders know it by. */
   readonly name: string;
   /** Empty for none. */
   readonly payload: Uint8Array;
@@ -110,6 +122,7 @@ export interface RpcQuery {
   readonly filterNodes: readonly string[];
   /** By tag name, an RE2 expression that the value must contain a match of. */
   readonly filterTags: ReadonlyMap<string, string>;
+  /** Whether members confirm that it is there. */
   readonly requestAck: boolean;
   /** 0 to 255. */
   readonly relayFactor: number;
@@ -134,6 +147,7 @@ export interface RpcKeyReport {
   readonly keys: ReadonlyMap<string, number> | undefined;
   /** Members that were asked. */
   readonly nodes: number;
+  /** Members that answered. */
   readonly responses: number;
   /** Responses that tell of a failure. */
   readonly errors: number;
@@ -141,6 +155,7 @@ export interface RpcKeyReport {
 
 /** Changes to an agent's tags; what is deleted and set as well is set. */
 export interface TagChanges {
+  /** Values by name. */
   readonly set: ReadonlyMap<string, string>;
   /** Names that the agent need not have. */
   readonly delete: readonly string[];

@@ -1,11 +1,16 @@
 /** Settings of the Serf engine. Source of names and numbers: serf `config.go`. */
 
-import { type SwimConfig, swimConfig } from "../swim/config.ts";
+import {
+  type RequiredSwimConfig,
+  type SwimConfig,
+  swimConfig,
+} from "../swim/config.ts";
 import { nodeNameProblem } from "./node_name.ts";
 import type { SnapshotConfig } from "./snapshot.ts";
 
 /** Everything a Serf engine must be told. Make one with `serfConfig`. */
 export interface SerfConfig {
+  /** The layer below: name, address, timing. */
   readonly swim: SwimConfig;
   /** Spoken Serf protocol, 2 to 5. Version 2 sends the role alone, not tags. */
   readonly protocolVersion: number;
@@ -30,6 +35,7 @@ export interface SerfConfig {
   readonly quiescentPeriodMs: number;
   /** The same for user events that allow it. */
   readonly userCoalescePeriodMs: number;
+  /** As `quiescentPeriodMs`, for user events, ms. */
   readonly userQuiescentPeriodMs: number;
   /** Time between looks at who may be forgotten, ms; 0 for never. */
   readonly reapIntervalMs: number;
@@ -112,7 +118,8 @@ export const SERF_PROTOCOL_MAX = 5;
 /** Hard limit of `userEventBytesMax`. */
 export const USER_EVENT_BYTES_LIMIT = 9_216;
 
-type GivenSwim = Parameters<typeof swimConfig>[0];
+/** What `serfConfig` must be told of the SWIM layer: a name and an address at least. */
+export type GivenSwim = RequiredSwimConfig & Partial<SwimConfig>;
 
 /**
  * Settings with Serf's library defaults.

@@ -108,7 +108,11 @@ export class SerfEngine {
   readonly #snapshot: Snapshot | undefined;
   readonly #timeouts: Timeouts;
 
-  /** @throws {RangeError} when the tags are too long */
+  /**
+   * Does nothing before `start`.
+   *
+   * @throws {RangeError} when the tags are too long
+   */
   constructor(config: SerfConfig, seeds: SerfSeeds) {
     const { metrics = new Metrics() } = seeds;
     this.metrics = metrics;
@@ -192,7 +196,7 @@ export class SerfEngine {
 
   // --- Inputs ---------------------------------------------------------------
 
-  /** @param from `ip:port` that the datagram came from */
+  /** A datagram came. @param from `ip:port` of its sender */
   handlePacket(from: string, bytes: Uint8Array, nowMs: number): void {
     this.#swim.handlePacket(from, bytes, nowMs);
     this.#settle(nowMs);
@@ -205,6 +209,7 @@ export class SerfEngine {
     return id;
   }
 
+  /** The peer of a stream has sent bytes, in any portion. */
   handleStreamData(id: StreamId, bytes: Uint8Array, nowMs: number): void {
     this.#swim.handleStreamData(id, bytes, nowMs);
     this.#settle(nowMs);
@@ -216,12 +221,13 @@ export class SerfEngine {
     this.#settle(nowMs);
   }
 
+  /** A stream that an output asked for is connected. */
   handleDialed(id: StreamId, nowMs: number): void {
     this.#swim.handleDialed(id, nowMs);
     this.#settle(nowMs);
   }
 
-  /** @param why as Go words it: `dial tcp 10.0.0.1:7946: connect: connection refused` */
+  /** It could not be connected. @param why as Go words it: `dial tcp 10.0.0.1:7946: connect: connection refused` */
   handleDialFailed(id: StreamId, why: string, nowMs: number): void {
     this.#swim.handleDialFailed(id, why, nowMs);
     this.#settle(nowMs);
@@ -418,6 +424,7 @@ export class SerfEngine {
     return this.#tags.current;
   }
 
+  /** Where this node is between its start and its shutdown. */
   get state(): SerfState {
     return this.#core.state;
   }
@@ -427,6 +434,7 @@ export class SerfEngine {
     return this.#roster.members();
   }
 
+  /** The member of that name, whatever its status. */
   member(name: string): Member | undefined {
     return this.#roster.member(name);
   }

@@ -26,21 +26,29 @@ export const STATUS_NUMBERS: Readonly<Record<MemberStatus, number>> = {
 
 /** One member at one moment: a snapshot, safe to keep. */
 export interface Member {
+  /** Unique in the cluster. */
   readonly name: string;
   /** Raw address, 4 or 16 bytes as gossiped. */
   readonly addr: Uint8Array;
   /** Text of `addr`, without the port. */
   readonly ip: string;
+  /** Of gossip. */
   readonly port: number;
+  /** What the member says about itself. */
   readonly tags: ReadonlyMap<string, string>;
+  /** As this node sees it. */
   readonly status: MemberStatus;
-  /** Versions of the gossip protocol: understood from, up to, spoken. */
+  /** Oldest version of the gossip protocol that it understands. */
   readonly protocolMin: number;
+  /** Newest version of the gossip protocol that it understands. */
   readonly protocolMax: number;
+  /** Version of the gossip protocol that it speaks. */
   readonly protocolCur: number;
-  /** Versions of the Serf protocol. */
+  /** Oldest version of the Serf protocol that it understands. */
   readonly delegateMin: number;
+  /** Newest version of the Serf protocol that it understands. */
   readonly delegateMax: number;
+  /** Version of the Serf protocol that it speaks. */
   readonly delegateCur: number;
 }
 

@@ -36,7 +36,11 @@ export interface EngineSeeds {
   readonly random: Random;
   /** Fresh 12 bytes for one encryption, never the same twice under one key. */
   nextNonce(): Uint8Array;
-  /** Shares descriptors between engines of one process; see `DescriptorPool`. */
+  /**
+   * Shares descriptors between engines of one process; see `DescriptorPool`.
+   *
+   * @internal
+   */
   internNode?(node: NodeDescriptor, port: number): Descriptor;
 }
 

@@ -34,6 +34,7 @@ export class Keyring {
     for (const key of keys) this.add(key);
   }
 
+  /** How many keys. */
   get size(): number {
     return this.#keys.length;
   }

@@ -191,9 +191,13 @@ function readMember(payload: Uint8Array): MemberRecord {
 
 /** A network coordinate as nodes tell it; all but `error` in seconds. */
 export interface CoordinateRecord {
+  /** Where the node is, s in each dimension. */
   readonly vec: readonly number[];
+  /** How sure the node is of that: a ratio, smaller is surer. */
   readonly error: number;
+  /** What measurements add to the distance, s; may be negative. */
   readonly adjustment: number;
+  /** Way from the node to the network, s. */
   readonly height: number;
 }
 
