@@ -17,6 +17,15 @@ Deno.test("README.md has the commands as their help has them", async () => {
   );
 });
 
+Deno.test("docs/commands.md has the document of each command that prints JSON", async () => {
+  const page = read("docs/commands.md");
+  for (const { name, flags } of await allHelp()) {
+    if (!flags.some(({ shown }) => shown.startsWith("format="))) continue;
+    const place = name === "agent" ? "`serf agent -check" : `| \`${name}\` `;
+    assert.ok(page.includes(place), name);
+  }
+});
+
 Deno.test("withTable() refuses a page without the table", () => {
   assert.throws(() => withTable("# Serf\n\n## Commands\n\nNone.\n", "| a |\n"));
 });
