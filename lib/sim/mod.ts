@@ -89,6 +89,7 @@ export {
   type Bridge,
   LAN_LINK,
   type LinkProfile,
+  type Network,
   type PathMs,
 } from "./network.ts";
 export { SimNode, type Traffic } from "./node.ts";
@@ -105,3 +106,39 @@ export {
   type SwimProfile,
 } from "../swim/config.ts";
 export { type Belief, type FalseFailure, Views } from "./views.ts";
+
+// What engines take and tell, as in the entry `@serf/serf`.
+export type { Coordinate } from "../coordinate/coordinate.ts";
+export type { LogLevel } from "../kit/log.ts";
+export type { Random } from "../kit/random.ts";
+export type { SerfConfig } from "../serf/config.ts";
+export type {
+  EngineSeeds,
+  JoinTarget,
+  KeyRequestParams,
+  QueryParams,
+  SwimView,
+} from "../serf/engine.ts";
+export type {
+  KeyReport,
+  MemberEvent,
+  MemberEventType,
+  OperationResult,
+  Output,
+  PersistOutput,
+  QueryEvent,
+  QueryReply,
+  SerfEvent,
+  UserEvent,
+} from "../serf/event.ts";
+export type { Member, MemberStatus } from "../serf/member.ts";
+export type { SnapshotConfig } from "../serf/snapshot.ts";
+export type {
+  RestoredSnapshot,
+  SnapshotComplaint,
+} from "../serf/snapshot_file.ts";
+export type { SwimConfig } from "../swim/config.ts";
+export type { DriverOutput, OperationId, StreamId } from "../swim/output.ts";
+export type { SealOptions } from "../wire/aead.ts";
+export type { EncryptionVersion } from "../wire/seal_size.ts";
+export type { Keyring } from "../wire/keyring.ts";

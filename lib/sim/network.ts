@@ -87,6 +87,7 @@ const RETRANSMITS_MAX = 8;
 /** A stream that breaks does so within this many bytes. */
 const BREAK_BYTES_MAX = 1_200;
 
+/** What becomes of packets and streams between nodes; made by a `Cluster`. */
 export class Network {
   readonly counts: FaultCounts = noFaultCounts();
   readonly #seed: number;
@@ -192,7 +193,11 @@ export class Network {
 
   // --- Decisions ------------------------------------------------------------
 
-  /** Decides about one packet. The answer is overwritten by the next call. */
+  /**
+   * Decides about one packet. The answer is overwritten by the next call.
+   *
+   * @internal
+   */
   packetFate(from: number, to: number): Fate {
     const { jitterMs, tailMs, reorderMs } = this.#profile;
     const tailChance = this.#tailChance;

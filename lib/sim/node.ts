@@ -103,7 +103,17 @@ export class SimNode {
   addr: Uint8Array;
   /** `ip:port`. */
   address: string;
+  /**
+   * When the engine wants to be called.
+   *
+   * @internal
+   */
   timer: Deadline<SimEvent> | undefined;
+  /**
+   * What that comes as.
+   *
+   * @internal
+   */
   readonly timerEvent: TimerEvent = { kind: "timer", node: this };
   /** Streams of the present engine, by its numbers. */
   readonly streams = new Map<StreamId, Connection>();
@@ -182,6 +192,7 @@ export class SimNode {
   /**
    * Counts a message that waits.
    *
+   * @internal
    * @returns false for a packet beyond the kernel's buffer, which is lost
    */
   addLate(input: NodeInput): boolean {
@@ -193,13 +204,21 @@ export class SimNode {
     return true;
   }
 
-  /** The same message waits no more. */
+  /**
+   * The same message waits no more.
+   *
+   * @internal
+   */
   removeLate(input: NodeInput): void {
     this.#late--;
     if (input.kind === "packet") this.#latePackets--;
   }
 
-  /** Keeps an input for later; packets beyond the kernel's buffer are lost. */
+  /**
+   * Keeps an input for later; packets beyond the kernel's buffer are lost.
+   *
+   * @internal
+   */
   keep(input: NodeInput): void {
     if (input.kind === "packet") {
       if (this.#inboxPackets >= INBOX_PACKETS_MAX) return;
@@ -208,7 +227,11 @@ export class SimNode {
     this.#inbox.push(input);
   }
 
-  /** Hands over and forgets what arrived during the pause. */
+  /**
+   * Hands over and forgets what arrived during the pause.
+   *
+   * @internal
+   */
   takeInbox(): NodeInput[] {
     const inbox = this.#inbox;
     this.#inbox = [];
