@@ -11,12 +11,7 @@
  */
 
 import { RE2JS } from "re2js";
-
-/**
- * Longest expression, characters. Matching takes time in proportion to it, and no
- * filter of any use comes near.
- */
-const EXPRESSION_LENGTH_MAX = 4_096;
+import { EXPRESSION_SIZE_MAX, expressionSize } from "./expression.ts";
 
 /**
  * A test for texts that contain a match of `expression`.
@@ -26,7 +21,7 @@ const EXPRESSION_LENGTH_MAX = 4_096;
 export function compileExpression(
   expression: string,
 ): (text: string) => boolean {
-  if (expression.length > EXPRESSION_LENGTH_MAX) {
+  if (expressionSize(expression) > EXPRESSION_SIZE_MAX) {
     throw new SyntaxError("error parsing regexp: expression too large");
   }
   let compiled: RE2JS;

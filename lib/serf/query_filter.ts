@@ -8,8 +8,8 @@
  * nobody.
  *
  * Filters come from peers. A query may hold at most `TAG_FILTERS_MAX` of them
- * with an expression, and `EXPRESSION_LENGTH_MAX` characters of expressions
- * altogether; with more it matches nobody. Upstream has no limit, and crashes on
+ * with an expression, and expressions of a size of `EXPRESSION_SIZE_MAX`
+ * altogether, some 300 ms of work at the worst; with more it matches nobody. Upstream has no limit, and crashes on
  * an element without a single byte.
  *
  * Source: serf `query.go` (shouldProcessQuery).
@@ -17,6 +17,8 @@
 
 import {
   type CompileExpression,
+  EXPRESSION_SIZE_MAX,
+  expressionSize,
   isPlainExpression,
 } from "../kit/expression.ts";
 import { decodeFilter, type Filter } from "../wire/serf_messages.ts";
@@ -24,9 +26,6 @@ import { WireError } from "../wire/wire_error.ts";
 
 /** Most filters for tags in one query. */
 const TAG_FILTERS_MAX = 64;
-/** Most characters of expressions in one query: some 50 ms at the worst. */
-const EXPRESSION_LENGTH_MAX = 4_096;
-
 /** Who is judged. */
 export interface FilterSubject {
   readonly name: string;
@@ -55,7 +54,7 @@ export function judgeFilters(
   compile: CompileExpression | undefined,
 ): FilterVerdict {
   let tagFilters = 0;
-  let expressionLength = 0;
+  let size = 0;
   for (const bytes of encoded) {
     let filter: Filter;
     try {
@@ -69,10 +68,8 @@ export function judgeFilters(
       continue;
     }
     tagFilters++;
-    expressionLength += filter.expr.length;
-    if (
-      tagFilters > TAG_FILTERS_MAX || expressionLength > EXPRESSION_LENGTH_MAX
-    ) {
+    size += expressionSize(filter.expr);
+    if (tagFilters > TAG_FILTERS_MAX || size > EXPRESSION_SIZE_MAX) {
       return { kind: "noMatch", complaint: "query has too many filters" };
     }
     const verdict = judgeTag(filter, subject, compile);

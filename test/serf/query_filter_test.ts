@@ -74,6 +74,9 @@ Deno.test("judgeFilters() bounds what it will compile", () => {
     judged(tag("role", long), tag("role", `${long}w`)),
     "query has too many filters",
   );
+  const large = Array.from({ length: 5 }, () => tag("role", ".{999}|w"));
+  assert.equal(judged(...large.slice(1)), "match");
+  assert.equal(judged(...large), "query has too many filters");
 });
 
 Deno.test("judgeFilters() asks for a compiler only when it needs one", () => {
