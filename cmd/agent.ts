@@ -171,7 +171,7 @@ async function runAgent(
   const log = new AgentLog({
     level: settings.logLevel,
     isJson: settings.logJson,
-    write: (text) => terminal.out(text),
+    write: (text) => console.write(text),
     now: wallClock,
   });
   const syslog = await openSyslog(settings, log);
@@ -183,7 +183,7 @@ async function runAgent(
     hostname: () => Deno.hostname(),
     log: (level, text) => log.log(level, text),
   });
-  using _dumps = onDumpSignal(() => terminal.err(telemetry.dump()));
+  using _dumps = onDumpSignal(() => console.writeAside(telemetry.dump()));
   const init = Deno.pid === 1 ? await beInit(log) : undefined;
   console.say("Starting Serf agent...");
   const agent = await Agent.start(settings, log, metrics);

@@ -50,6 +50,20 @@ export class AgentConsole {
     for (const show of heldBack) show();
   }
 
+  /**
+   * Writes to standard output. What cannot be written is lost: a full disk, or a
+   * terminal that is gone, must not end an agent. (A closed pipe does, as that of
+   * every command; see `terminal.ts`.)
+   */
+  write(text: string): void {
+    attempt(() => this.#terminal.out(text));
+  }
+
+  /** Writes to standard error, in the same way. */
+  writeAside(text: string): void {
+    attempt(() => this.#terminal.err(text));
+  }
+
   /** A message. */
   say(message: string): void {
     this.#out("INFO", message, `==> ${message}\n`);
@@ -96,13 +110,21 @@ export class AgentConsole {
   ): void {
     const at = this.#now();
     const show = () => {
-      if (!this.#isJson) this.#terminal.out(text);
+      if (!this.#isJson) this.write(text);
       else if (message !== undefined) {
-        this.#terminal.out(jsonLogLine(at, level, message.trim(), fields));
+        this.write(jsonLogLine(at, level, message.trim(), fields));
       }
     };
     if (this.#heldBack === undefined) show();
     else this.#heldBack.push(show);
+  }
+}
+
+function attempt(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // There is no better place to tell.
   }
 }
 

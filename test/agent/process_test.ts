@@ -135,3 +135,43 @@ Deno.test("agent exits with 0 after a leave by command", async () => {
   assert.deepEqual(await agent.end(), [0, [""]]);
   client.close();
 });
+
+Deno.test("agent goes on when its output cannot be written", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "serf_full_" });
+  const address = `unix://${folder}/rpc`;
+  // Every write to this device says that the disk is full.
+  const child = new Deno.Command("/bin/sh", {
+    args: [
+      ...["-c", 'exec "$@" >/dev/full 2>&1', "sh", Deno.execPath()],
+      ...["run", "--quiet", "-A", MAIN, "agent", "-node=n1"],
+      ...["-bind=127.0.0.1:0", `-rpc-addr=${address}`],
+    ],
+    stdin: "null",
+  }).spawn();
+  try {
+    let client: RpcClient | undefined;
+    await until("an answer of the agent", async () => {
+      client = await RpcClient.connect({ address }).catch(() => undefined);
+      return client !== undefined;
+    });
+    assert.ok(client !== undefined);
+    child.kill("SIGUSR1");
+    child.kill("SIGHUP");
+    // Each is logged before it is carried out.
+    await client.forceLeave("nobody");
+    await client.forceLeave("nobody");
+    assert.deepEqual((await client.members()).map(({ name }) => name), ["n1"]);
+    await client.leave();
+    client.close();
+    assert.equal((await child.status).code, 0);
+  } finally {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended, as it should.
+    }
+    await Deno.remove(folder, { recursive: true });
+  }
+});
