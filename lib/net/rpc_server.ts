@@ -97,7 +97,10 @@ export class RpcServer {
     let pauseMs = ACCEPT_PAUSE_MIN_MS;
     while (!this.#isShutDown) {
       try {
-        this.#admit(await this.#listener.accept());
+        const conn = await this.#listener.accept();
+        // It came while the port was being closed.
+        if (this.#isShutDown) return closeQuietly(conn);
+        this.#admit(conn);
         pauseMs = ACCEPT_PAUSE_MIN_MS;
       } catch (error) {
         if (this.#isShutDown) return;

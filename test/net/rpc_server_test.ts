@@ -531,3 +531,26 @@ Deno.test("RpcServer lets clients answer the queries that they were shown", () =
     }
     client.close();
   }));
+
+Deno.test("RpcServer.shutdown() leaves no client that came at this moment", async () => {
+  for (let i = 0; i < 60; i++) {
+    const target = new FakeTarget();
+    const at = { host: "127.0.0.1", port: 0 };
+    const server = RpcServer.start({ target, at, authKey: "" });
+    const clients = await Promise.all(
+      Array.from(
+        { length: 1 + i % 6 },
+        () => Deno.connect({ hostname: "127.0.0.1", port: server.port }),
+      ),
+    );
+    await server.shutdown();
+    let open = clients.length;
+    for (const client of clients) {
+      // Closed or reset, but not left open.
+      client.read(new Uint8Array(1)).catch(() => null).finally(() => open--);
+    }
+    await until("the end of all clients", () => open === 0);
+    for (const client of clients) client.close();
+    assert.equal(server.connectionCount, 0);
+  }
+});
