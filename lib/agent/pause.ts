@@ -9,11 +9,22 @@
  */
 export type Pause = (ms: number, signal: AbortSignal) => Promise<boolean>;
 
+/** Longest wait that the platform's timers take, ms; longer ones end at once. */
+const TIMER_MS_MAX = 0x7fff_ffff;
+
 /** By the clock of the machine. */
-export const pause: Pause = (
+export const pause: Pause = async (
   ms: number,
   signal: AbortSignal,
 ): Promise<boolean> => {
+  let leftMs = ms;
+  for (; leftMs > TIMER_MS_MAX; leftMs -= TIMER_MS_MAX) {
+    if (!await wait(TIMER_MS_MAX, signal)) return false;
+  }
+  return await wait(leftMs, signal);
+};
+
+function wait(ms: number, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return Promise.resolve(false);
   return new Promise((resolve) => {
     const end = (isOver: boolean) => {
@@ -26,4 +37,4 @@ export const pause: Pause = (
     const timer = setTimeout(() => end(true), Math.max(0, ms));
     signal.addEventListener("abort", onAbort);
   });
-};
+}

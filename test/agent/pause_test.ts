@@ -21,3 +21,12 @@ Deno.test("pause() of a time that is over prints no warning", async () => {
   process.off("warning", take);
   assert.deepEqual(warnings, []);
 });
+
+Deno.test("pause() of more than the platform's timers take does not end at once", async () => {
+  const abort = new AbortController();
+  const year = pause(365 * 24 * 3_600_000, abort.signal);
+  // A timer that overflows fires within a millisecond.
+  await pause(20, new AbortController().signal);
+  abort.abort();
+  assert.equal(await year, false);
+});
