@@ -59,8 +59,15 @@ export async function writeKeyringFile(
   path: string,
   keys: readonly Uint8Array[],
 ): Promise<void> {
+  const contents = encodeKeyringFile(keys);
+  if (contents.length > FILE_BYTES_MAX) {
+    // The agent could not be started with it again.
+    throw new KeyringFileError(
+      `${keys.length} keys take more than ${FILE_BYTES_MAX} bytes`,
+    );
+  }
   try {
-    await replaceFile(path, encodeKeyringFile(keys), { mode: MODE });
+    await replaceFile(path, contents, { mode: MODE });
   } catch (cause) {
     throw new KeyringFileError(fileErrorText("open", path, cause), { cause });
   }

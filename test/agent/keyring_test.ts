@@ -171,3 +171,21 @@ Deno.test("writeKeyringFile() lets nobody else read the keys, and readKeyringFil
     });
   });
 });
+
+Deno.test("writeKeyringFile() writes no file that would not be read again", async () => {
+  const keysOf = (count: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const key = new Uint8Array(32);
+      new DataView(key.buffer).setUint32(0, i);
+      return key;
+    });
+  await inFolder(async (path) => {
+    await writeKeyringFile(path, keysOf(1_300));
+    assert.equal((await readKeyringFile(path)).length, 1_300);
+    await assert.rejects(writeKeyringFile(path, keysOf(1_400)), {
+      name: "KeyringFileError",
+      message: "1400 keys take more than 65536 bytes",
+    });
+    assert.equal((await readKeyringFile(path)).length, 1_300);
+  });
+});
