@@ -62,17 +62,20 @@ export class NameConflicts {
     const { core } = this.#parts;
     const { name } = existing;
     const address = nodeAddress(other);
+    // Every packet of such a node brings a conflict: not each is to be a line.
     if (name !== core.name) {
-      core.log(
+      core.refuse(
         "WARN",
         `Name conflict for '${name}' both ${existing.address} and ${address} are claiming`,
+        nowMs,
       );
       return;
     }
     const isResolved = core.config.enableNameConflictResolution;
-    core.log(
+    core.refuse(
       "ERR",
       `Node name conflicts with another node at ${address}. Names must be unique! (Resolution enabled: ${isResolved})`,
+      nowMs,
     );
     if (isResolved && !this.#isVoting) this.#startVote(nowMs);
   }
@@ -118,9 +121,10 @@ export class NameConflicts {
       if (!(error instanceof RangeError || error instanceof StateError)) {
         throw error;
       }
-      core.log(
+      core.refuse(
         "ERR",
         `Failed to start name resolution query: ${error.message}`,
+        nowMs,
       );
     }
   }

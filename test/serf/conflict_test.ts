@@ -127,6 +127,16 @@ Deno.test("NameConflicts holds one vote at a time", () => {
   assert.equal(parts.queues.depth("Query"), 2);
 });
 
+Deno.test("NameConflicts makes no flood of log lines of a flood of conflicts", () => {
+  const parts = new Parts();
+  const other = { name: "b", address: "10.0.0.2:7946" } as MemberView;
+  for (let i = 0; i < 500; i++) {
+    parts.queries.conflictFound(SELF_VIEW, nodeOf(SELF, 9), i);
+    parts.queries.conflictFound(other, nodeOf("b", 9), i);
+  }
+  assert.equal(parts.takeLog().length, 10);
+});
+
 Deno.test("NameConflicts leaves it at a log line when it is told to", () => {
   const parts = new Parts({ enableNameConflictResolution: false });
   parts.queries.conflictFound(SELF_VIEW, nodeOf(SELF, 9), 0);
