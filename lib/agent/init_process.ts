@@ -52,7 +52,9 @@ const ownChildren = new Set<number>();
 /** Says that the runtime waits for this child, until it has ended. */
 export function ownChild(child: Deno.ChildProcess): void {
   ownChildren.add(child.pid);
-  child.status.finally(() => ownChildren.delete(child.pid));
+  const forget = () => ownChildren.delete(child.pid);
+  // That there is no status is for those to tell who have asked for it.
+  child.status.then(forget, forget);
 }
 
 /** The duties of process 1. */

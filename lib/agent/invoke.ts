@@ -68,6 +68,8 @@ export type ScriptEnd =
     readonly killError?: string;
   }
   | { readonly kind: "notStarted"; readonly reason: string }
+  /** It is over, but the system does not say how. */
+  | { readonly kind: "untold"; readonly reason: string }
   | { readonly kind: "abandoned" };
 
 export interface ScriptResult {
@@ -155,9 +157,9 @@ export async function runScript(
   const onAbort = () => cutShort({ kind: "abandoned" });
   signal?.addEventListener("abort", onAbort);
   const finished = Promise.all([
-    child.status,
+    endOf(child),
     ...readers.map((reader) => readAll(reader, tail)),
-  ]).then(([status]) => endOf(status));
+  ]).then(([end]) => end);
   feed(child.stdin, invocation.input);
 
   const end = await Promise.race([finished, cut]);
@@ -186,6 +188,8 @@ export function failureText(end: ScriptEnd): string | undefined {
           : `its process group could not be killed: ${end.killError}`);
     case "notStarted":
       return end.reason;
+    case "untold":
+      return `wait: ${end.reason}`;
     case "abandoned":
       return "nobody waits for it";
     default:
@@ -248,10 +252,17 @@ function killAfter(afterMs: number, pid: number, shell: Shell): ScriptEnd {
   }
 }
 
-function endOf({ code, signal }: Deno.CommandStatus): ScriptEnd {
-  return signal === null
-    ? { kind: "exited", code }
-    : { kind: "signaled", signal };
+async function endOf(child: Deno.ChildProcess): Promise<ScriptEnd> {
+  try {
+    const { code, signal } = await child.status;
+    return signal === null
+      ? { kind: "exited", code }
+      : { kind: "signaled", signal };
+  } catch (error) {
+    // Whoever started us may have had the signal of dying children ignored, which
+    // is inherited: the system then keeps no status of ours.
+    return { kind: "untold", reason: systemErrorText(error) };
+  }
 }
 
 /** Signals in the words of Go. The others have none, and are few and rare. */

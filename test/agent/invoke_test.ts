@@ -399,3 +399,28 @@ testUnix("runScript() ends a flood when nobody waits any more", async () => {
   await ran;
   await until("the broken pipe", async () => !(await isAlive(pid as number)));
 });
+
+Deno.test("runScript() says so when the system keeps no status of children", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const module = new URL("../../lib/agent/invoke.ts", import.meta.url).href;
+  const program = `
+    import { failureText, runScript } from "${module}";
+    const invocation = { script: "echo hi", env: {}, input: new Uint8Array(0) };
+    const { end, output } = await runScript(invocation);
+    console.log(failureText(end), output.length);
+  `;
+  // As who starts us may have it: ignored signals are inherited.
+  const { stdout } = await new Deno.Command("env", {
+    args: [
+      ...["--ignore-signal=CHLD", Deno.execPath(), "eval", "--quiet"],
+      program,
+    ],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  assert.equal(
+    new TextDecoder().decode(stdout),
+    "wait: no child processes 3\n",
+  );
+});
