@@ -35,6 +35,9 @@ const COORDINATE: Layout = ["Vec", "Error", "Adjustment", "Height"];
 /** First byte of a ping payload. */
 const PING_VERSION = 1;
 
+/** Of a payload of another type, so many bytes are told. */
+const SHOWN_BYTES_MAX = 1_024;
+
 const writer = new MsgpackWriter();
 
 /** Payload of a query that installs, uses, removes or lists keys. */
@@ -244,8 +247,7 @@ function readCoordinate(payload: Uint8Array): CoordinateRecord {
 
 function requireType(payload: Uint8Array, type: number, what: string): void {
   if (payload[0] === type) return;
-  throw new WireError(
-    "badType",
-    `Invalid ${what} type: [${payload.join(" ")}]`,
-  );
+  const shown = payload.subarray(0, SHOWN_BYTES_MAX).join(" ");
+  const rest = payload.length > SHOWN_BYTES_MAX ? " ..." : "";
+  throw new WireError("badType", `Invalid ${what} type: [${shown}${rest}]`);
 }

@@ -159,6 +159,10 @@ Deno.test("payload decoders refuse other payloads", () => {
   assert.throws(() => decodeKeyResponse(Uint8Array.of(7, 128)), {
     detail: "Invalid key query response type: [7 128]",
   });
+  // A stream may bring 20 MiB, whose numbers would be a text of 80.
+  assert.throws(() => decodeKeyResponse(new Uint8Array(100_000)), {
+    detail: `Invalid key query response type: [${"0 ".repeat(1_024)}...]`,
+  });
   assert.throws(() => decodeConflictResponse(empty), { code: "badType" });
   assert.throws(() => decodePingPayload(Uint8Array.of(2)), {
     detail: "Unsupported ping version: 2",
