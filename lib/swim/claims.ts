@@ -216,9 +216,10 @@ export class Claims {
       equalBytes(node.meta, self.node.meta) &&
       equalBytes(node.vsn, self.node.vsn)
     ) return;
-    core.log(
+    core.logLimited(
       "WARN",
       `Refuting an alive message for '${self.name}' (${self.address})`,
+      nowMs,
     );
     this.#refute(incarnation, nowMs);
     core.metrics.msgAlive.add();
@@ -295,7 +296,11 @@ export class Claims {
         return;
       case "apply":
         if (core.isSelf(claim.node)) {
-          core.log("WARN", `Refuting a suspect message (from: ${claim.from})`);
+          core.logLimited(
+            "WARN",
+            `Refuting a suspect message (from: ${claim.from})`,
+            nowMs,
+          );
           this.#refute(claim.incarnation, nowMs);
         } else {
           this.#becomeSuspect(member, claim, nowMs);
@@ -422,7 +427,11 @@ export class Claims {
       return;
     }
     if (core.isSelf(claim.node) && !core.isLeaving) {
-      core.log("WARN", `Refuting a dead message (from: ${claim.from})`);
+      core.logLimited(
+        "WARN",
+        `Refuting a dead message (from: ${claim.from})`,
+        nowMs,
+      );
       this.#refute(claim.incarnation, nowMs);
       return;
     }

@@ -202,3 +202,22 @@ Deno.test("the recently dead are told, the long dead are forgotten", () => {
   arena.advance(40_000);
   assert.equal(a.stateOf("b"), undefined);
 });
+
+Deno.test("a flood of accusations is no flood of log lines", () => {
+  const arena = new Arena();
+  const [a] = arena.cluster(["a", "b"]) as [Node];
+  a.logs.length = 0;
+  const { node } = aliveOf("a", 1, [10, 0, 0, 1]);
+  for (let i = 1; i <= 300; i++) {
+    const about = { incarnation: 3 * i, node: "a", from: "x" };
+    feed(arena, a, { kind: "suspect", ...about });
+    feed(arena, a, { kind: "dead", ...about, incarnation: 3 * i + 1 });
+    const incarnation = 3 * i + 2;
+    const meta = Uint8Array.of(i);
+    feed(arena, a, { kind: "alive", incarnation, node: { ...node, meta } });
+  }
+  assert.equal(a.engine.local?.incarnation, 903, "each is refuted");
+  const lines = a.logs.filter((line) => line.includes("Refuting"));
+  assert.equal(lines.length, 10);
+  assert.equal(a.engine.metrics.refused.value, 0);
+});
