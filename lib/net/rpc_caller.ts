@@ -38,6 +38,8 @@ export class RpcCaller {
   readonly #waiting = new Map<bigint, Waiting>();
   readonly #listeners = new Map<bigint, (record: MsgpackValue) => void>();
   readonly #closed = Promise.withResolvers<void>();
+  /** Settles when all that was to be written before has left; never rejected. */
+  #written: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(conn: RpcConn) {
@@ -117,7 +119,8 @@ export class RpcCaller {
     if (this.#isClosed) reject(new Error(CLIENT_CLOSED));
     else {
       this.#waiting.set(seq, { resolve, reject });
-      this.#write(bytes);
+      // One at a time: the system may take a part of one, and then of another.
+      this.#written = this.#written.then(() => this.#write(bytes));
     }
     return { seq, answer: promise };
   }

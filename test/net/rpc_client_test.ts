@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { utf8Bytes } from "../../lib/kit/bytes.ts";
+import { RpcCaller } from "../../lib/net/rpc_caller.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import type { RpcEvent } from "../../lib/net/rpc_event.ts";
 import { RpcServer } from "../../lib/net/rpc_server.ts";
@@ -267,4 +268,37 @@ Deno.test("`using` closes an RpcClient", async () => {
   }
   await closed;
   await until("the server sees it", () => desk.server.connectionCount === 0);
+});
+
+Deno.test("RpcCaller.request() sends whole requests, however slowly they are read", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const [ours, theirs] = await Promise.all([
+    Deno.connect({ hostname: "127.0.0.1", port }),
+    listener.accept(),
+  ]);
+  const caller = new RpcCaller(ours);
+  // More than the system takes at once, of bytes that no header has.
+  const fills = [0xf1, 0xf2, 0xf3];
+  const bodies = fills.map((fill) =>
+    new Uint8Array(8 * 1_024 * 1_024).fill(fill)
+  );
+  const requests = bodies.map((body) =>
+    caller.request("event", "none", body).catch(() => {})
+  );
+  let total = 0;
+  const order: number[] = [];
+  const buffer = new Uint8Array(65_536);
+  while (total < 3 * 8 * 1_024 * 1_024) {
+    const count = await theirs.read(buffer);
+    assert.ok(count !== null);
+    for (const byte of buffer.subarray(0, count)) {
+      if (byte < 0xf1) continue;
+      total++;
+      if (order.at(-1) !== byte) order.push(byte);
+    }
+  }
+  theirs.close();
+  await Promise.all(requests);
+  assert.deepEqual(order, fills);
 });
