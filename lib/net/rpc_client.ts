@@ -137,9 +137,15 @@ export type RpcQueryOptions =
  */
 export class RpcClient {
   readonly #caller: RpcCaller;
+  /** Event streams that have not ended. */
+  readonly #subscriptions = new Set<Subscription<RpcEvent>>();
 
   private constructor(caller: RpcCaller) {
     this.#caller = caller;
+    // Once for all: what waits for the end is kept until then.
+    caller.closed.then(() => {
+      for (const subscription of this.#subscriptions) subscription.end();
+    });
   }
 
   /**
@@ -331,10 +337,12 @@ export class RpcClient {
       lostNotice: (count) => ({ type: "lost", count }),
       signal: options.signal,
       onEnd: () => {
+        this.#subscriptions.delete(subscription);
         // A connection that is gone has nothing left to stop.
         if (seq !== undefined) this.stop(seq).catch(() => {});
       },
     });
+    if (!subscription.isEnded) this.#subscriptions.add(subscription);
     const respond = (id: bigint, payload: Uint8Array) =>
       this.respond(id, payload);
     try {
@@ -353,7 +361,6 @@ export class RpcClient {
       throw error;
     }
     if (subscription.isEnded) await this.stop(seq).catch(() => {});
-    this.closed.then(() => subscription.end());
     return subscription;
   }
 

@@ -302,3 +302,44 @@ Deno.test("RpcCaller.request() sends whole requests, however slowly they are rea
   await Promise.all(requests);
   assert.deepEqual(order, fills);
 });
+
+Deno.test("RpcClient.events() keeps nothing of a stream that has ended", async () => {
+  const url = (path: string) => new URL(path, import.meta.url).href;
+  const program = `
+    import { RpcServer } from "${url("../../lib/net/rpc_server.ts")}";
+    import { RpcClient } from "${url("../../lib/net/rpc_client.ts")}";
+    import { FakeTarget } from "${url("../rpc/fake_target.ts")}";
+    const target = new FakeTarget();
+    const at = { host: "127.0.0.1", port: 0 };
+    const server = RpcServer.start({ target, at, authKey: "" });
+    const address = "127.0.0.1:" + server.port;
+    const client = await RpcClient.connect({ address });
+    const use = async () => {
+      for (let i = 0; i < 3_000; i++) await (await client.events()).return();
+      await client.members();
+      gc();
+      return Deno.memoryUsage().heapUsed;
+    };
+    await use();
+    console.log(await use() - await use());
+    Deno.exit();
+  `;
+  const path = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(path, program);
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--quiet", "--v8-flags=--expose-gc"],
+        ...[`--config=${config}`, path],
+      ],
+      stderr: "inherit",
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assert.match(text, /^-?\d+\n$/);
+    const grownBytes = -Number(text);
+    assert.ok(grownBytes < 1_000_000, `${grownBytes} bytes`);
+  } finally {
+    await Deno.remove(path);
+  }
+});
