@@ -9,8 +9,8 @@
  *
  * Filters come from peers. A query may hold at most `TAG_FILTERS_MAX` of them
  * with an expression, and expressions of a size of `EXPRESSION_SIZE_MAX`
- * altogether, some 300 ms of work at the worst; with more it matches nobody. Upstream has no limit, and crashes on
- * an element without a single byte.
+ * altogether, some 300 ms of work at the worst; with more it matches nobody.
+ * Upstream has no limit, and crashes on an element without a single byte.
  *
  * Source: serf `query.go` (shouldProcessQuery).
  */
@@ -26,6 +26,7 @@ import { WireError } from "../wire/wire_error.ts";
 
 /** Most filters for tags in one query. */
 const TAG_FILTERS_MAX = 64;
+
 /** Who is judged. */
 export interface FilterSubject {
   readonly name: string;

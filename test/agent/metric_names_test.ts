@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import type { Metric } from "../../lib/kit/metrics.ts";
 import { RUNTIME_METRICS } from "../../lib/agent/runtime_metrics.ts";
+import { HANDLER_METRICS } from "../../lib/agent/event_handlers.ts";
 import { TELEMETRY_METRICS } from "../../lib/agent/telemetry.ts";
 import { NET_METRICS, RPC_METRICS } from "../../lib/net/metrics.ts";
 import { SERF_METRICS } from "../../lib/serf/metrics.ts";
@@ -48,6 +49,8 @@ const NOT_SEEN: Readonly<Record<string, string>> = {
 
 /** Names that only we have. */
 const OURS = [
+  "agent.handlers.failed",
+  "agent.handlers.lost",
   "agent.ipc.refused",
   "agent.metrics.dropped",
   "memberlist.conflict",
@@ -100,6 +103,7 @@ const definitions = [
   NET_METRICS,
   RPC_METRICS,
   RUNTIME_METRICS,
+  HANDLER_METRICS,
   TELEMETRY_METRICS,
 ].flatMap((set) => set.definitions);
 const byName = new Map(

@@ -114,7 +114,7 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
   "Acks, and answers": ["serf/running_query.ts SPARE_REPLIES"],
   "Filters for tags": [
     "serf/query_filter.ts TAG_FILTERS_MAX",
-    "serf/query_filter.ts EXPRESSION_LENGTH_MAX",
+    "kit/expression.ts EXPRESSION_SIZE_MAX",
   ],
   "Queries that wait": ["serf/query_arrival.ts WAITING_MAX"],
   "Records in a coalescing": ["serf/coalesce.ts HELD_MAX"],
@@ -137,7 +137,7 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
   ],
   "Queries that one client": ["rpc/pending_queries.ts PENDING_QUERIES_MAX"],
   "A request on the control port ": ["rpc/protocol.ts bytesMax"],
-  "A regular expression": ["kit/re2.ts EXPRESSION_LENGTH_MAX"],
+  "A regular expression": ["kit/expression.ts EXPRESSION_SIZE_MAX"],
   "A keyring file": ["agent/keyring_file.ts FILE_BYTES_MAX"],
   "Key requests that wait": [
     "serf/key_manager.ts WAITING_MAX",
