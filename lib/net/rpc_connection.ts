@@ -45,10 +45,11 @@ import { systemErrorText } from "./system_error.ts";
 /** Bytes asked for by one read, and so the most of pipelined requests held. */
 const READ_BYTES = 16_384;
 /**
- * How long the end of a query waits behind its last answer, ms. The original's
- * client gives acks, answers and the end to its caller through channels of their
- * own, and its command stops at the end even if answers are still in theirs. The
- * original's agent never ends a query right after an answer; we do.
+ * How long the end of a query waits behind its last ack or answer, ms; it waits
+ * for nothing else. The original's client gives acks, answers and the end to its
+ * caller through channels of their own, and its command stops at the end even if
+ * answers are still in theirs. The original's agent seldom ends a query right
+ * after an answer; we do.
  */
 const QUERY_END_DELAY_MS = 200;
 /** Longest wait for the first request of a client that is to be refused, ms. */
@@ -269,13 +270,18 @@ export class Connection {
     }
   }
 
-  /** Tells the client, a moment later, that a query has ended. */
-  #endLater(stream: { end(): void }): void {
-    const timer = setTimeout(() => {
-      this.#giveUps.delete(cancel);
+  /** Tells the client that a query has ended, a moment after the last reply. */
+  #endAfter(stream: { end(): void }, lastReplyMs: number): void {
+    const end = () => {
       stream.end();
       this.#settle();
-    }, QUERY_END_DELAY_MS);
+    };
+    const waitMs = lastReplyMs + QUERY_END_DELAY_MS - monotonicMs();
+    if (waitMs <= 0) return end();
+    const timer = setTimeout(() => {
+      this.#giveUps.delete(cancel);
+      end();
+    }, waitMs);
     const cancel = () => clearTimeout(timer);
     this.#giveUps.add(cancel);
   }
@@ -285,16 +291,18 @@ export class Connection {
     const stream = session.openQuery();
     let giveUp: (() => void) | undefined;
     let isDone = false;
+    let lastReplyMs = -Infinity;
     try {
       giveUp = this.#options.target.query(query, {
         onReply: (reply) => {
+          lastReplyMs = monotonicMs();
           session.offerReply(stream, reply);
           this.#settle();
         },
         onDone: () => {
           isDone = true;
           if (giveUp !== undefined) this.#giveUps.delete(giveUp);
-          this.#endLater(stream);
+          this.#endAfter(stream, lastReplyMs);
         },
       });
     } catch (error) {

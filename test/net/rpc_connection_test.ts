@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { concatBytes, hexOf } from "../../lib/kit/bytes.ts";
-import { KeyError } from "../../lib/net/driver.ts";
+import { KeyError, type QueryListener } from "../../lib/net/driver.ts";
 import { Metrics } from "../../lib/kit/metrics.ts";
 import { RPC_METRICS, type RpcMetrics } from "../../lib/net/metrics.ts";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
@@ -161,7 +161,8 @@ Deno.test("every command is answered alike on a port and on a socket in the file
           .filter((each) => /^\d/.test(each));
         assert.deepEqual(
           headers.map((header) => Number(header.split(" ")[0])),
-          Array.from({ length: 19 }, (_, i) => i + 1),
+          // The query is over at once, and its end a record.
+          [...Array.from({ length: 18 }, (_, i) => i + 1), 18, 19],
         );
       });
     }
@@ -326,6 +327,37 @@ Deno.test("an answer is one write, and records never come between its parts", as
     }
     await connection.shutdown();
     assert.ok(isOver);
+  }
+});
+
+Deno.test("the end of a query waits for nothing but the moment behind a reply", async () => {
+  for (const hasReply of [false, true]) {
+    const target = new FakeTarget();
+    let listener: QueryListener | undefined;
+    target.onQuery = (_, given) => listener = given;
+    const query = encodeQuery({ name: "load", timeoutMs: 1_000 });
+    const conn = new NarrowConn(
+      [HANDSHAKE, request("query", 2, query)],
+      Infinity,
+    );
+    const connection = new Connection(conn as unknown as RpcConn, {
+      target,
+      authKey: "",
+      peer: "asker",
+      onEnd: () => {},
+    });
+    connection.start();
+    const isTold = (what: string) =>
+      new TextDecoder().decode(concatBytes(conn.written)).includes(what);
+    await until("the query", () => listener !== undefined);
+    if (hasReply) listener?.onReply({ kind: "ack", from: "n1" });
+    listener?.onDone();
+    // Whatever is to be written now is written without a timer.
+    for (let i = 0; i < 100; i++) await Promise.resolve();
+    assert.equal(isTold("ack"), hasReply);
+    assert.equal(isTold("done"), !hasReply);
+    await until("the end", () => isTold("done"));
+    await connection.shutdown();
   }
 });
 
