@@ -29,6 +29,10 @@ export class Transcript implements Terminal {
     this.text += text;
   }
 
+  outBytes(bytes: Uint8Array): void {
+    this.text += new TextDecoder().decode(bytes);
+  }
+
   err(text: string): void {
     this.text += text;
   }

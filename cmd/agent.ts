@@ -67,6 +67,7 @@ export const command: Command = {
     const flags = readFlags(command, AGENT_FLAGS, args, {
       isTerminal: terminal.isTerminal,
       out: (text) => terminal.out(`==> ${text}`),
+      outBytes: (bytes) => terminal.outBytes(bytes),
       err: (text) => terminal.err(text),
       env: (name) => terminal.env(name),
       onInterrupt: (listener) => terminal.onInterrupt(listener),

@@ -1,6 +1,6 @@
 /** `serf query`: asks the cluster something and shows who answers what. */
 
-import { utf8Bytes, utf8Text } from "../lib/kit/bytes.ts";
+import { concatBytes, utf8Bytes, utf8Text } from "../lib/kit/bytes.ts";
 import type { QueryReply } from "../lib/rpc/client_bodies.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
@@ -161,18 +161,19 @@ function screenFor(
   hasAcks: boolean,
   terminal: Terminal,
 ): QueryScreen | undefined {
-  const write = (text: string) => terminal.out(text);
   switch (format) {
     case "text":
-      return new TextScreen(name, hasAcks, write);
+      return new TextScreen(name, hasAcks, (bytes) => terminal.outBytes(bytes));
     case "json":
-      return new JsonScreen(write);
+      return new JsonScreen((text) => terminal.out(text));
     default:
       return undefined;
   }
 }
 
-/** Everything as it comes, and totals at the end. */
+const LINE_END = 0x0a;
+
+/** Everything as it comes, answers byte by byte, and totals at the end. */
 export class TextScreen implements QueryScreen {
   #acks = 0;
   #responses = 0;
@@ -180,27 +181,36 @@ export class TextScreen implements QueryScreen {
   constructor(
     readonly name: string,
     readonly hasAcks: boolean,
-    readonly write: (text: string) => void,
+    readonly write: (bytes: Uint8Array) => void,
   ) {}
 
   begin(): void {
-    this.write(`Query '${this.name}' dispatched\n`);
+    this.#say(`Query '${this.name}' dispatched\n`);
   }
 
   reply(reply: QueryReply): void {
     if (reply.kind === "ack") {
       this.#acks++;
-      this.write(`Ack from '${reply.from}'\n`);
+      this.#say(`Ack from '${reply.from}'\n`);
     } else {
       this.#responses++;
-      const text = utf8Text(reply.payload).replace(/\n$/, "");
-      this.write(`Response from '${reply.from}': ${text}\n`);
+      const { payload } = reply;
+      // Scripts may answer anything, and who asks may take it from here.
+      this.write(concatBytes([
+        utf8Bytes(`Response from '${reply.from}': `),
+        payload.at(-1) === LINE_END ? payload.subarray(0, -1) : payload,
+        utf8Bytes("\n"),
+      ]));
     }
   }
 
   end(): void {
-    if (this.hasAcks) this.write(`Total Acks: ${this.#acks}\n`);
-    this.write(`Total Responses: ${this.#responses}\n`);
+    if (this.hasAcks) this.#say(`Total Acks: ${this.#acks}\n`);
+    this.#say(`Total Responses: ${this.#responses}\n`);
+  }
+
+  #say(text: string): void {
+    this.write(utf8Bytes(text));
   }
 }
 

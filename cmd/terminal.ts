@@ -17,6 +17,8 @@ export interface Terminal {
   readonly isTerminal: boolean;
   /** Writes to standard output: results and error messages. */
   out(text: string): void;
+  /** Writes to standard output what need not be text: answers to a query. */
+  outBytes(bytes: Uint8Array): void;
   /** Writes to standard error: help that was asked for, flag complaints. */
   err(text: string): void;
   /** A variable of the environment, `undefined` when it is not set. */
@@ -42,7 +44,11 @@ export class ProcessTerminal implements Terminal {
   readonly #variables = new Map<string, string | undefined>();
 
   out(text: string): void {
-    writeWhole(Deno.stdout, this.#encoder.encode(text));
+    this.outBytes(this.#encoder.encode(text));
+  }
+
+  outBytes(bytes: Uint8Array): void {
+    writeWhole(Deno.stdout, bytes);
   }
 
   err(text: string): void {

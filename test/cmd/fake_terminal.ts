@@ -28,6 +28,10 @@ export class FakeTerminal implements Terminal {
     this.stdout += text;
   }
 
+  outBytes(bytes: Uint8Array): void {
+    this.stdout += new TextDecoder().decode(bytes);
+  }
+
   err(text: string): void {
     this.stderr += text;
   }

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { dispatch } from "../../cmd/mod.ts";
 import { JsonScreen, TextScreen } from "../../cmd/query.ts";
-import { utf8Bytes } from "../../lib/kit/bytes.ts";
 import { RpcServer } from "../../lib/net/rpc_server.ts";
 import { until } from "../net/deadline.ts";
 import { FakeTarget, queryEvent } from "../rpc/fake_target.ts";
@@ -110,10 +109,13 @@ Deno.test("serf query asks for what its flags say", async () => {
 
 Deno.test("TextScreen cuts one newline from an answer, and nothing else", () => {
   let shown = "";
-  const screen = new TextScreen("q", true, (text) => shown += text);
+  const screen = new TextScreen("q", true, (bytes) => shown += latin1(bytes));
   screen.begin();
-  for (const text of ["", "\n", "a\n\n", " b "]) {
-    const payload = utf8Bytes(text);
+  // What is no text goes out as it came, a byte order mark too.
+  for (
+    const text of ["", "\n", "a\n\n", " b ", "\0\xff\xfe\n", "\xef\xbb\xbfc"]
+  ) {
+    const payload = Uint8Array.from(text, (byte) => byte.charCodeAt(0));
     screen.reply({ kind: "response", from: "n", payload });
   }
   screen.end();
@@ -121,9 +123,14 @@ Deno.test("TextScreen cuts one newline from an answer, and nothing else", () => 
     shown,
     "Query 'q' dispatched\nResponse from 'n': \nResponse from 'n': \n" +
       "Response from 'n': a\n\nResponse from 'n':  b \n" +
-      "Total Acks: 0\nTotal Responses: 4\n",
+      "Response from 'n': \0\xff\xfe\nResponse from 'n': \xef\xbb\xbfc\n" +
+      "Total Acks: 0\nTotal Responses: 6\n",
   );
 });
+
+function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
 
 Deno.test("JsonScreen keeps the last answer of a node, and replaces what is no text", () => {
   let shown = "";
