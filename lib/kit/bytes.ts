@@ -4,14 +4,17 @@
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
 const textEncoder = new TextEncoder();
-const textDecoder = new TextDecoder();
+const textDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** UTF-8 bytes of `text`; lone surrogates become U+FFFD. */
 export function utf8Bytes(text: string): Uint8Array {
   return textEncoder.encode(text);
 }
 
-/** Text of UTF-8 `bytes`; what is not UTF-8 becomes U+FFFD. */
+/**
+ * Text of UTF-8 `bytes`; what is not UTF-8 becomes U+FFFD. A byte order mark is
+ * a character like others, as it is in Go.
+ */
 export function utf8Text(bytes: Uint8Array): string {
   return textDecoder.decode(bytes);
 }

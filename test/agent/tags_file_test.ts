@@ -67,6 +67,17 @@ Deno.test("writeTagsFile() says why it cannot, and names the file", async () => 
   });
 });
 
+Deno.test("readTagsFile() takes a byte order mark for a mistake, as Go does", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/tags`;
+    await Deno.writeTextFile(path, '\ufeff{"a":"1"}');
+    await assert.rejects(readTagsFile(path), {
+      message:
+        "Failed to decode tags file: invalid character 'ï' looking for beginning of value",
+    });
+  });
+});
+
 Deno.test("decodeTagsFile() takes an object of texts, in Go's way", () => {
   assert.deepEqual(
     decodeTagsFile('{"a":"1","b":null,"a":"2","__proto__":"x"}'),

@@ -32,6 +32,7 @@ Deno.test("bytes: hexadecimal, text, equality, concatenation", () => {
     assert.throws(() => bytesOfHex(bad), { name: "SyntaxError" });
   }
   assert.equal(utf8Text(utf8Bytes("grün")), "grün");
+  assert.equal(utf8Text(utf8Bytes("\ufeffa")), "\ufeffa", "as in Go");
   assert.ok(
     equalBytes(
       concatBytes([bytesOfHex("01"), bytesOfHex("0203")]),
