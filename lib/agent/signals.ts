@@ -12,7 +12,8 @@
  * Settings may have it that SIGTERM leaves the cluster too, or that SIGINT does
  * not. During a leave SIGHUP counts as a further signal like the others. Signals
  * that come during a reload wait for its end. A SIGINT that follows another at once
- * is no further signal.
+ * is no further signal. Those that would end a process which has never heard of
+ * them, but no program in Go, pass without effect.
  *
  * Source: serf `command.go`, handleSignals.
  */
@@ -54,6 +55,28 @@ const WINDOWS_SIGNALS: SignalTable = [
   ["SIGHUP", "terminated"],
 ];
 
+/**
+ * What supervisors, timers and limits send, and Go's programs ignore. SIGXFSZ
+ * matters most: a file that may not grow is an error of that write.
+ */
+const IGNORED_SIGNALS: readonly Deno.Signal[] = [
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGIO",
+  "SIGXCPU",
+  "SIGXFSZ",
+];
+
+/** The signals that have no effect on an agent, though on other processes. */
+export function ignoredSignalsOf(
+  os: typeof Deno.build.os,
+): readonly Deno.Signal[] {
+  if (os === "windows") return [];
+  return os === "linux" ? [...IGNORED_SIGNALS, "SIGPWR"] : IGNORED_SIGNALS;
+}
+
 /** What the signals of an operating system mean to an agent. */
 export function signalTableOf(os: typeof Deno.build.os): SignalTable {
   return os === "windows" ? WINDOWS_SIGNALS : UNIX_SIGNALS;
@@ -87,9 +110,10 @@ export class ProcessSignals implements SignalSource {
 
   constructor() {
     for (const [name, signal] of signalTableOf(Deno.build.os)) {
-      const listener = () => this.#onSignal(signal);
-      Deno.addSignalListener(name, listener);
-      this.#listeners.push([name, listener]);
+      this.#listen(name, () => this.#onSignal(signal));
+    }
+    for (const name of ignoredSignalsOf(Deno.build.os)) {
+      this.#listen(name, () => {});
     }
   }
 
@@ -104,6 +128,11 @@ export class ProcessSignals implements SignalSource {
     for (const [name, listener] of this.#listeners.splice(0)) {
       Deno.removeSignalListener(name, listener);
     }
+  }
+
+  #listen(name: Deno.Signal, listener: () => void): void {
+    Deno.addSignalListener(name, listener);
+    this.#listeners.push([name, listener]);
   }
 
   #onSignal(signal: AgentSignal): void {
