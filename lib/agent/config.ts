@@ -393,7 +393,13 @@ async function readAddress(
   return await orComplain(
     `Invalid ${setting} address`,
     setting,
-    () => resolveBindAddress(text, DEFAULT_BIND_PORT, world.lookup),
+    () => {
+      // `0.0.0.0`, which it means for `bind`, is nowhere that others could reach.
+      if (setting === "advertise" && text.startsWith(":")) {
+        throw new SyntaxError(`address ${text}: missing host in address`);
+      }
+      return resolveBindAddress(text, DEFAULT_BIND_PORT, world.lookup);
+    },
   );
 }
 

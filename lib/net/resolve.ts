@@ -74,11 +74,12 @@ export async function resolveListenAddress(
   lookup: Lookup = lookupHost,
 ): Promise<HostPort> {
   const { host, portText } = splitText(text);
-  if (!/^\d+$/.test(portText)) {
+  // No digits at all, as in `127.0.0.1:`, is port 0: one of the system's choice.
+  if (!/^([-+]?\d+)?$/.test(portText)) {
     throw new SyntaxError(`address tcp/${portText}: unknown port`);
   }
   const port = Number(portText);
-  if (port > PORT_MAX) {
+  if (port < 0 || port > PORT_MAX) {
     throw new RangeError(`address ${portText}: invalid port`);
   }
   if (host === "") return { host: "0.0.0.0", port };

@@ -163,6 +163,13 @@ async function saidOf(layer: SettingsLayer): Promise<string[]> {
   return said;
 }
 
+Deno.test("readSettings() wants to know a host to advertise", async () => {
+  await assert.rejects(read({ advertise: ":7946" }), {
+    message:
+      "Invalid advertise address: address :7946: missing host in address",
+  });
+});
+
 Deno.test("readSettings() warns in Serf's words and order", async () => {
   assert.deepEqual(
     await saidOf({

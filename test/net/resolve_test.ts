@@ -60,6 +60,8 @@ Deno.test("resolveBindAddress() adds the port that is missing", async () => {
   const cases: Record<string, [string, number]> = {
     "127.0.0.1": ["127.0.0.1", 7946],
     "127.0.0.1:0": ["127.0.0.1", 0],
+    "127.0.0.1:": ["127.0.0.1", 0],
+    "127.0.0.1:+5": ["127.0.0.1", 5],
     "[::1]": ["::1", 7946],
     "[::1]:5": ["::1", 5],
     ":5": ["0.0.0.0", 5],
@@ -78,7 +80,9 @@ Deno.test("resolveBindAddress() adds the port that is missing", async () => {
 Deno.test("resolveListenAddress() and resolveBindAddress() refuse with Go's words", async () => {
   const cases: Record<string, string> = {
     "127.0.0.1:x": "address tcp/x: unknown port",
+    "127.0.0.1:0x5": "address tcp/0x5: unknown port",
     "127.0.0.1:70000": "address 70000: invalid port",
+    "127.0.0.1:-1": "address -1: invalid port",
     "::1": "address ::1: too many colons in address",
     "[::1": "address [::1: missing ']' in address",
     "nosuch.example:1": "lookup nosuch.example: no such host",
