@@ -269,6 +269,7 @@ export class Struct {
     const value = this.#fields[name];
     if (Array.isArray(value)) return value;
     if (value === undefined || value === null) return [];
+    if (isMap(value)) return keysAndValues(value, this.#oddKeys);
     throw wrongType(name, "array");
   }
 
@@ -443,11 +444,15 @@ function toBytes(
   if (value === undefined || value === null) return EMPTY_BYTES;
   if (Array.isArray(value)) return bytesOfItems(value, name);
   if (!isMap(value)) throw wrongType(name, "bytes");
-  // Go reads a map into a byte slice as its keys and values in turn.
-  return bytesOfItems(
-    Object.keys(value).flatMap((key) => [originalKey(key, odd), value[key]]),
-    name,
-  );
+  return bytesOfItems(keysAndValues(value, odd), name);
+}
+
+/**
+ * Go reads a map into a list as its keys and values in turn. It matters for the
+ * empty one: languages that know one kind of table write an empty list so.
+ */
+function keysAndValues(map: Fields, odd: readonly unknown[]): unknown[] {
+  return Object.keys(map).flatMap((key) => [originalKey(key, odd), map[key]]);
 }
 
 function bytesOfItems(items: readonly unknown[], name: string): Uint8Array {

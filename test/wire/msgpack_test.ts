@@ -112,6 +112,20 @@ Deno.test("Struct.bytes() takes raw, bin, arrays and maps of small integers", ()
   ]);
 });
 
+Deno.test("Struct.texts() takes lists and maps of texts", () => {
+  table((struct) => struct.texts("A"), [
+    ["90", []],
+    ["80", []],
+    ["c0", []],
+    ["92a161a162", ["a", "b"]],
+    ["82a161a162a163c0", ["a", "b", "c", ""]],
+    ["810161", WireError],
+    ["8101a161", WireError],
+    ["a161", WireError],
+    ["05", WireError],
+  ]);
+});
+
 Deno.test("Struct.text() takes what bytes() takes if it is UTF-8, but for maps", () => {
   table((struct) => struct.text("A"), [
     ["a161", "a"],
