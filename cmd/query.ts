@@ -14,6 +14,7 @@ import {
 import { fail } from "./format.ts";
 import { type JsonValue, renderJson } from "./output.ts";
 import { parsePairs } from "./pairs.ts";
+import { isWholePayload, NOT_TEXT, payloadOf } from "./payload.ts";
 import type { Terminal } from "./terminal.ts";
 
 const RELAY_FACTOR_MAX = 255;
@@ -112,6 +113,9 @@ export const command: Command = {
         values.format,
       );
     }
+    if (!isWholePayload(payload)) {
+      return fail(values.format, NOT_TEXT, terminal);
+    }
     const requestAck = !values["no-ack"];
     const complaint = "Error sending query";
     return await callAgent({ values, terminal, complaint }, async (client) => {
@@ -127,7 +131,7 @@ export const command: Command = {
       try {
         const done = client.query({
           name,
-          payload: payload === undefined ? undefined : utf8Bytes(payload),
+          payload: payloadOf(payload),
           filterNodes: values.node,
           filterTags,
           requestAck,

@@ -87,3 +87,40 @@ Deno.test("a command can show its help after it has given up the environment", a
     await server.shutdown();
   }
 });
+
+Deno.test({
+  name:
+    "a payload that is no UTF-8 is refused before it is sent as something else",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const target = new FakeTarget();
+    const server = RpcServer.start({
+      target,
+      at: { host: "127.0.0.1", port: 0 },
+      authKey: "",
+    });
+    const rpc = `-rpc-addr=127.0.0.1:${server.port}`;
+    const run = async (command: string, payload: string) => {
+      // Only a shell can pass on bytes that are no text.
+      const script =
+        `exec "$0" run -A "$1" ${command} ${rpc} deploy "$(printf '${payload}')"`;
+      const { code, stdout } = await new Deno.Command("/bin/sh", {
+        args: ["-c", script, Deno.execPath(), MAIN],
+      }).output();
+      return [code, new TextDecoder().decode(stdout)];
+    };
+    try {
+      for (const command of ["event", "query"]) {
+        assert.deepEqual(await run(command, "v1\\377"), [
+          1,
+          "The payload must be text in UTF-8, without U+FFFD\n",
+        ]);
+      }
+      assert.deepEqual(target.calls, []);
+      assert.equal((await run("event", "\\303\\274"))[0], 0);
+      assert.deepEqual(target.calls, ["userEvent deploy ü coalesce=true"]);
+    } finally {
+      await server.shutdown();
+    }
+  },
+});
