@@ -26,6 +26,7 @@ import { keepSeeds, SeedSchedule } from "../lib/agent/seeds.ts";
 import { watchRuntime } from "../lib/agent/runtime_metrics.ts";
 import {
   awaitEnd,
+  ignoreSignals,
   onDumpSignal,
   ProcessSignals,
 } from "../lib/agent/signals.ts";
@@ -184,6 +185,7 @@ async function runAgent(
     hostname: () => Deno.hostname(),
     log: (level, text) => log.log(level, text),
   });
+  using _ignored = ignoreSignals();
   using _dumps = onDumpSignal(() => console.writeAside(telemetry.dump()));
   const init = Deno.pid === 1 ? await beInit(log) : undefined;
   console.say("Starting Serf agent...");

@@ -139,7 +139,13 @@ export class Agent implements RpcTarget {
     });
     this.#tagChanger = new TagChanger(this.#driver, async (tags) => {
       const { tagsFile } = settings;
-      if (tagsFile !== "") await writeTagsFile(tagsFile, tags);
+      if (tagsFile === "") return;
+      try {
+        await writeTagsFile(tagsFile, tags);
+      } catch (error) {
+        log.log("ERR", `agent: ${(error as Error).message}`);
+        throw error;
+      }
     });
   }
 

@@ -199,14 +199,22 @@ export function failureText(end: ScriptEnd): string | undefined {
 
 function spawn(invocation: Invocation, shell: Shell): Deno.ChildProcess {
   const { script, env, timeoutMs } = invocation;
-  return new Deno.Command(shell.path, {
+  const options: Deno.CommandOptions = {
     args: shell.args(script),
     env,
     stdin: "piped",
     stdout: "piped",
     stderr: shell.hasErrorPipe ? "piped" : "null",
     detached: timeoutMs !== undefined && shell.killsByGroup,
-  }).spawn();
+  };
+  try {
+    return new Deno.Command(shell.path, options).spawn();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    // Most likely it is our working directory that is gone, as after a release was
+    // replaced by the next one. The runtime starts nothing in it; the root stays.
+    return new Deno.Command(shell.path, { ...options, cwd: "/" }).spawn();
+  }
 }
 
 /** Hands the input over, or as much of it as the script wants. */

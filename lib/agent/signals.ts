@@ -110,10 +110,9 @@ export class ProcessSignals implements SignalSource {
 
   constructor() {
     for (const [name, signal] of signalTableOf(Deno.build.os)) {
-      this.#listen(name, () => this.#onSignal(signal));
-    }
-    for (const name of ignoredSignalsOf(Deno.build.os)) {
-      this.#listen(name, () => {});
+      const listener = () => this.#onSignal(signal);
+      Deno.addSignalListener(name, listener);
+      this.#listeners.push([name, listener]);
     }
   }
 
@@ -130,11 +129,6 @@ export class ProcessSignals implements SignalSource {
     }
   }
 
-  #listen(name: Deno.Signal, listener: () => void): void {
-    Deno.addSignalListener(name, listener);
-    this.#listeners.push([name, listener]);
-  }
-
   #onSignal(signal: AgentSignal): void {
     if (this.#echoes.isEcho(signal, monotonicMs())) return;
     const wake = this.#wake;
@@ -144,6 +138,18 @@ export class ProcessSignals implements SignalSource {
       this.#waiting.push(signal);
     }
   }
+}
+
+/** Lets the signals pass that have no effect on an agent, until it is disposed of. */
+export function ignoreSignals(): Disposable {
+  const names = ignoredSignalsOf(Deno.build.os);
+  const ignore = () => {};
+  for (const name of names) Deno.addSignalListener(name, ignore);
+  return {
+    [Symbol.dispose]() {
+      for (const name of names) Deno.removeSignalListener(name, ignore);
+    },
+  };
 }
 
 /** How long and how often the runtime's debugger is looked for, ms. */

@@ -267,6 +267,9 @@ Deno.test("Agent.changeTags() loses neither of two changes made at once, and kee
       message:
         `Failed to write tags file: open ${tagsFile}: no such file or directory`,
     });
+    await a.logged(
+      `[ERR] agent: Failed to write tags file: open ${tagsFile}: no such file or directory`,
+    );
     assert.equal(a.agent.members()[0]?.tags.get("dc"), "east");
     for (const client of [one, two]) client.close();
   } finally {

@@ -52,6 +52,21 @@ testUnix(
 );
 
 testUnix(
+  "runScript() starts scripts also when the working directory is gone",
+  async () => {
+    const before = Deno.cwd();
+    const folder = await Deno.makeTempDir();
+    Deno.chdir(folder);
+    try {
+      await Deno.remove(folder);
+      assert.deepEqual(await run("pwd"), said("/\n"));
+    } finally {
+      Deno.chdir(before);
+    }
+  },
+);
+
+testUnix(
   "runScript() gives the script the shell that the original gives it",
   async () => {
     const quoted = `echo "shell=$0 args=$#" 'it'"'"'s' \\$HOME`;

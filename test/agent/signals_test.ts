@@ -168,9 +168,10 @@ Deno.test("awaitEnd() reports a failed leave and waits out the limit", async () 
 
 /** Prints the signals that it gets; a process of its own, since all of one hear them. */
 const LISTENER = `
-  import { ProcessSignals } from ${
+  import { ignoreSignals, ProcessSignals } from ${
   JSON.stringify(new URL("../../lib/agent/signals.ts", import.meta.url).href)
 };
+  using _ignored = ignoreSignals();
   const signals = new ProcessSignals();
   // Listening for signals alone does not keep a process running.
   setInterval(() => {}, 1_000);
