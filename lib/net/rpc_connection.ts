@@ -276,6 +276,8 @@ export class Connection {
       stream.end();
       this.#settle();
     };
+    // Who went away gave up the query, and hears of no end.
+    if (this.#isDropped) return;
     const waitMs = lastReplyMs + QUERY_END_DELAY_MS - monotonicMs();
     if (waitMs <= 0) return end();
     const timer = setTimeout(() => {
