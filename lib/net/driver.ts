@@ -379,6 +379,7 @@ export class NodeDriver {
         feed((nowMs) => this.#engine.handleDialFailed(id, why, nowMs)),
       onAcceptError: (error) => this.#troubles.acceptFailed(error),
       onRefused: (from) => this.#troubles.streamRefused(from),
+      onOverfull: (from) => this.#troubles.streamOverfull(from),
     }, { inboundMax: INBOUND_STREAMS_MAX });
   }
 

@@ -51,4 +51,13 @@ export class NetworkTroubles {
     this.#swim.streamsRefused.add();
     this.#log.log("refuse", `Too many open streams, closing one from=${from}`);
   }
+
+  /** Counted in the same way. */
+  streamOverfull(from: string): void {
+    this.#swim.streamsRefused.add();
+    this.#log.log(
+      "refuse",
+      `Too much waits for peers that do not read, closing a stream from=${from}`,
+    );
+  }
 }

@@ -21,6 +21,9 @@
  *   connection, and a reset can destroy the answer that is still on its way.
  * - At most `inboundMax` accepted streams are held, closing ones included;
  *   beyond that new ones are closed at once.
+ * - At most `waitingBytesMax` bytes wait for the peers of accepted streams, who may
+ *   ask for much and read nothing; a stream that would exceed it is dropped. What
+ *   we dial are members that we chose ourselves.
  */
 
 import { parseIp, splitHostPort } from "../kit/address.ts";
@@ -39,6 +42,8 @@ const LINGER_MS = 1_000;
 /** First and longest pause after a failed accept, ms; doubles in between. */
 const ACCEPT_PAUSE_MIN_MS = 5;
 const ACCEPT_PAUSE_MAX_MS = 1_000;
+/** Bytes that wait for the peers of accepted streams, all together. */
+const WAITING_BYTES_MAX = 128 * 1_048_576;
 
 export interface StreamHandlers {
   /**
@@ -56,6 +61,15 @@ export interface StreamHandlers {
   onAcceptError(error: unknown): void;
   /** An accepted connection was closed because too many are open. */
   onRefused(from: string): void;
+  /** An accepted stream was dropped because too much waits for such peers. */
+  onOverfull(from: string): void;
+}
+
+export interface StreamTableOptions {
+  /** Most accepted streams. */
+  readonly inboundMax: number;
+  /** Bytes that may wait for their peers, 128 MiB unless given. */
+  readonly waitingBytesMax?: number;
 }
 
 interface Stream {
@@ -66,6 +80,8 @@ interface Stream {
   readonly dial: AbortController | undefined;
   /** What waits to be written, oldest first. */
   readonly writes: Uint8Array[];
+  /** Bytes of these, and of what is being written. */
+  waitingBytes: number;
   isWriting: boolean;
   /** The engine has closed it: it hears nothing more of it. */
   isClosing: boolean;
@@ -80,13 +96,18 @@ interface Stream {
 export class StreamTable {
   readonly #handlers: StreamHandlers;
   readonly #inboundMax: number;
+  readonly #waitingBytesMax: number;
   readonly #streams = new Map<StreamId, Stream>();
   #inbound = 0;
+  /** Of accepted streams. */
+  #waitingBytes = 0;
   #isClosed = false;
 
-  constructor(handlers: StreamHandlers, options: { inboundMax: number }) {
+  constructor(handlers: StreamHandlers, options: StreamTableOptions) {
+    const { inboundMax, waitingBytesMax = WAITING_BYTES_MAX } = options;
     this.#handlers = handlers;
-    this.#inboundMax = options.inboundMax;
+    this.#inboundMax = inboundMax;
+    this.#waitingBytesMax = waitingBytesMax;
   }
 
   /** Streams in any phase. */
@@ -125,7 +146,17 @@ export class StreamTable {
   write(id: StreamId, bytes: Uint8Array): void {
     const stream = this.#streams.get(id);
     if (stream === undefined || stream.isClosing || stream.isFinished) return;
+    if (
+      stream.isInbound &&
+      this.#waitingBytes + bytes.length > this.#waitingBytesMax
+    ) {
+      const from = stream.conn?.remoteAddr as Deno.NetAddr;
+      this.#drop(id, stream);
+      this.#handlers.onOverfull(endpointOf(from));
+      return;
+    }
     stream.writes.push(bytes);
+    this.#count(stream, bytes.length);
     if (stream.conn !== undefined && !stream.isWriting) {
       this.#writeAll(id, stream, stream.conn);
     }
@@ -243,17 +274,25 @@ export class StreamTable {
       let bytes: Uint8Array | undefined;
       while ((bytes = stream.writes.shift()) !== undefined) {
         while (bytes.length > 0) {
-          bytes = bytes.subarray(await conn.write(bytes));
+          const count = await conn.write(bytes);
+          this.#count(stream, -count);
+          bytes = bytes.subarray(count);
         }
       }
     } catch {
       // The peer is gone. The read loop finds out too and tells the engine.
       stream.writes.length = 0;
+      this.#count(stream, -stream.waitingBytes);
     }
     stream.isWriting = false;
     if (stream.isClosing && this.#streams.get(id) === stream) {
       this.#finish(id, stream, conn);
     }
+  }
+
+  #count(stream: Stream, bytes: number): void {
+    stream.waitingBytes += bytes;
+    if (stream.isInbound) this.#waitingBytes += bytes;
   }
 
   /** Everything was written: end our side, and the stream when the peer may not be hurt. */
@@ -291,6 +330,7 @@ function newStream(
 ): Stream {
   const common = {
     writes: [],
+    waitingBytes: 0,
     isWriting: false,
     isClosing: false,
     isEnded: false,

@@ -14,6 +14,7 @@ class Notes {
   constructor(
     options: {
       inboundMax?: number;
+      waitingBytesMax?: number;
       onData?: (id: number, text: string) => void;
     } = {},
   ) {
@@ -33,7 +34,8 @@ class Notes {
       onDialFailed: (id, why) => this.lines.push(`failed ${id} ${why}`),
       onAcceptError: (error) => this.lines.push(`accept ${error}`),
       onRefused: () => this.lines.push("refused"),
-    }, { inboundMax: options.inboundMax ?? 10 });
+      onOverfull: () => this.lines.push("overfull"),
+    }, { inboundMax: 10, ...options });
     this.#accepting = this.table.accept(this.listener);
   }
 
@@ -164,6 +166,42 @@ Deno.test("StreamTable refuses streams beyond its limit and recovers", async () 
   await fourth.write(utf8Bytes("in"));
   await a.has("data 3 in");
   second.close();
+});
+
+Deno.test("StreamTable holds so many bytes for peers that do not read", async () => {
+  // Much more than the system takes off our hands, some 10 MB.
+  const size = 40_000_000;
+  await using a = new Notes({
+    waitingBytesMax: 2.1 * size,
+    onData: (id) => a.table.write(id, new Uint8Array(size)),
+  });
+  const conns: Deno.TcpConn[] = [];
+  for (let id = 1; id <= 4; id++) {
+    const conn = await a.connect();
+    conns.push(conn);
+    await conn.write(utf8Bytes("x"));
+    await a.has(`data ${id} x`);
+  }
+  // Two fit, and the others had to go.
+  await until("two are left", () => a.table.size === 2);
+  assert.deepEqual(a.lines.filter((line) => line.startsWith("overfull")), [
+    "overfull",
+    "overfull",
+  ]);
+  // What has left makes room, as does a peer that goes.
+  const [first, second] = conns as [Deno.TcpConn, Deno.TcpConn];
+  let read = 0;
+  const buffer = new Uint8Array(65_536);
+  while (read < size) read += await first.read(buffer) ?? assert.fail("ended");
+  second.close();
+  await until("one is left", () => a.table.size === 1);
+  const later = await a.connect();
+  await later.write(utf8Bytes("x"));
+  await a.has("data 5 x");
+  assert.equal(a.table.size, 2);
+  for (const conn of [...conns.filter((conn) => conn !== second), later]) {
+    conn.close();
+  }
 });
 
 Deno.test("StreamTable tells of a broken connection once", async () => {

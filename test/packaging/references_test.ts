@@ -96,6 +96,7 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
     "wire/msgpack_scanner.ts valuesMax",
     "wire/msgpack_scanner.ts DEPTH_MAX",
   ],
+  "Bytes of answers": ["net/tcp.ts WAITING_BYTES_MAX"],
   "Nodes in a push/pull": ["wire/stream_body.ts NODES_MAX"],
   "A stream: before": [
     "wire/stream_body.ts STREAM_BYTES_MAX",
