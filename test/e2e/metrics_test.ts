@@ -60,6 +60,7 @@ const ONLY_THEIRS: Readonly<Record<string, string>> = {
 
 /** Names of which only our agent may tell, and why. */
 const ONLY_OURS: Readonly<Record<string, string>> = {
+  "agent.handlers.failed": "ours: who is woken by it need not read the log",
   "memberlist.packets.received": "ours: packets beside their bytes",
   "memberlist.packets.sent": "ours: packets beside their bytes",
   "memberlist.probe.rtt": "ours: without what waiting adds",
