@@ -29,6 +29,8 @@ import { simulationJson, simulationText } from "./simulate_output.ts";
 /** Beyond it a simulation takes hours and more memory than most machines have. */
 const NODES_MAX = 10_000;
 const NODES_MIN = 3;
+/** What each node keeps about each other one, bytes; 5,000 nodes took 16 GB. */
+const BYTES_PER_PAIR = 640;
 
 /** A share of something, at least 0 and below 1. */
 function shareFlag(help: FlagHelp): Flag<number> {
@@ -76,8 +78,8 @@ const FLAGS = {
   "nodes": integerFlag(100, {
     text: [
       "Size of the cluster. Time and memory grow with its",
-      "square: 1000 nodes take about a minute, 5000 half an",
-      "hour and several GB.",
+      "square or faster: 1000 nodes take about a minute, 5000",
+      "more than an hour and 16 GB.",
     ],
   }),
   "profile": textFlag("lan", {
@@ -109,16 +111,20 @@ export const command: Command = {
       flags: FLAGS,
     }),
 
-  run(args, terminal) {
+  async run(args, terminal) {
     const flags = readFlags(command, FLAGS, args, terminal);
-    if (flags === undefined) return Promise.resolve(1);
+    if (flags === undefined) return 1;
     const { values: settings, positionals } = flags;
     const { format } = settings;
-    if (!checkFormat(format, terminal)) return Promise.resolve(1);
+    if (!checkFormat(format, terminal)) return 1;
     const complaint = complaintAbout(settings, positionals);
     if (complaint !== undefined) {
-      return Promise.resolve(failUsage(command, complaint, terminal, format));
+      return failUsage(command, complaint, terminal, format);
     }
+    const { getHeapStatistics } = await import("node:v8");
+    const heapBytesMax = getHeapStatistics().heap_size_limit;
+    const lack = complaintAboutMemory(settings.nodes, heapBytesMax);
+    if (lack !== undefined) return fail(format, lack, terminal);
     const isShown = terminal.isTerminal && format === "text";
     const show = (text: string) => {
       if (isShown) terminal.err(`\r${text}\x1b[K`);
@@ -140,7 +146,7 @@ export const command: Command = {
     show("");
     if (report.formedMs === undefined) {
       const text = "The nodes did not come to know each other in time";
-      return Promise.resolve(fail(format, text, terminal));
+      return fail(format, text, terminal);
     }
     const model: GossipModel = {
       nodes: settings.nodes,
@@ -157,7 +163,7 @@ export const command: Command = {
     const isComplete = [join, event, busyEvent, failure].every((
       { timesMs, of },
     ) => timesMs.length === of);
-    return Promise.resolve(isComplete ? 0 : 1);
+    return isComplete ? 0 : 1;
   },
 };
 
@@ -176,6 +182,24 @@ function complaintAbout(
   }
   if (interval < 0 || latency < 0) return "A time must not be negative.";
   return undefined;
+}
+
+/**
+ * What to say when the cluster does not fit into the memory that the process may
+ * use, which would end it after an hour of work.
+ */
+export function complaintAboutMemory(
+  nodes: number,
+  heapBytesMax: number,
+): string | undefined {
+  const bytes = BYTES_PER_PAIR * nodes ** 2;
+  if (bytes <= heapBytesMax) return undefined;
+  const gb = (count: number) => (count / 1e9).toFixed(1);
+  const mb = 1_000 * Math.ceil(bytes / 1e9);
+  return `${nodes} nodes take some ${
+    gb(bytes)
+  } GB of memory, and this process may use ${gb(heapBytesMax)} GB.\n` +
+    `It may use more with DENO_V8_FLAGS=--max-old-space-size=${mb} in the environment.`;
 }
 
 /** The timing of the profile, with what the flags replace. */

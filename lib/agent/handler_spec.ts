@@ -16,6 +16,7 @@
  */
 
 import { parseDuration } from "../kit/duration.ts";
+import { TIMER_MS_MAX } from "../net/clock.ts";
 import { type EventFilter, parseEventFilters } from "../rpc/event_filter.ts";
 
 /** What becomes of events when too many wait for a handler. */
@@ -24,8 +25,6 @@ export type OnFull = typeof ON_FULL[number];
 
 /** Most scripts of one handler that run at the same time. */
 export const CONCURRENCY_MAX = 64;
-/** Longest timeout, ms: what the platform's timers take, about 596 hours. */
-const TIMEOUT_MS_MAX = 0x7fff_ffff;
 
 /** A handler as an object of a configuration file. */
 export interface HandlerObject {
@@ -167,7 +166,7 @@ function readTimeout(timeout: unknown): number {
     refuse("timeout", `must be a duration such as "30s", got ${show(timeout)}`);
   }
   const timeoutMs = parseTimeout(timeout);
-  if (!(timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
+  if (!(timeoutMs > 0 && timeoutMs <= TIMER_MS_MAX)) {
     refuse("timeout", `must be over 0s and at most 596h, got ${show(timeout)}`);
   }
   return timeoutMs;

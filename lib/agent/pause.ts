@@ -1,5 +1,7 @@
 /** Waiting that can be cut short. */
 
+import { TIMER_MS_MAX } from "../net/clock.ts";
+
 /**
  * Waits, unless it is told to stop.
  *
@@ -8,9 +10,6 @@
  * @returns whether the whole time has passed
  */
 export type Pause = (ms: number, signal: AbortSignal) => Promise<boolean>;
-
-/** Longest wait that the platform's timers take, ms; longer ones end at once. */
-const TIMER_MS_MAX = 0x7fff_ffff;
 
 /** By the clock of the machine. */
 export const pause: Pause = async (

@@ -6,6 +6,9 @@
  * only log lines and the metrics of the last minute read it.
  */
 
+/** Longest wait that the platform's timers take, ms; longer ones end at once. */
+export const TIMER_MS_MAX = 0x7fff_ffff;
+
 /** Milliseconds since some fixed instant; never goes back. */
 export function monotonicMs(): number {
   return performance.now();

@@ -39,7 +39,7 @@ import type { Member } from "../serf/member.ts";
 import type { OperationId } from "../swim/output.ts";
 import { advertisedAddress } from "./advertise.ts";
 import { bindSockets, type SocketPair } from "./bind.ts";
-import { monotonicMs } from "./clock.ts";
+import { monotonicMs, TIMER_MS_MAX } from "./clock.ts";
 import { makeEngine } from "./driver_engine.ts";
 import {
   type DriverOptions,
@@ -62,8 +62,6 @@ export {
 
 /** Accepted streams held at one time; more are closed at once. */
 const INBOUND_STREAMS_MAX = 256;
-/** Longest wait that the platform's timers take, ms. */
-const TIMER_MS_MAX = 0x7fff_ffff;
 
 export class NodeDriver {
   /** Where we are bound, with the port that was chosen. */

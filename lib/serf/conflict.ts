@@ -64,7 +64,7 @@ export class NameConflicts {
     const address = nodeAddress(other);
     // Every packet of such a node brings a conflict: not each is to be a line.
     if (name !== core.name) {
-      core.refuse(
+      core.logLimited(
         "WARN",
         `Name conflict for '${name}' both ${existing.address} and ${address} are claiming`,
         nowMs,
@@ -72,7 +72,7 @@ export class NameConflicts {
       return;
     }
     const isResolved = core.config.enableNameConflictResolution;
-    core.refuse(
+    core.logLimited(
       "ERR",
       `Node name conflicts with another node at ${address}. Names must be unique! (Resolution enabled: ${isResolved})`,
       nowMs,
@@ -121,7 +121,7 @@ export class NameConflicts {
       if (!(error instanceof RangeError || error instanceof StateError)) {
         throw error;
       }
-      core.refuse(
+      core.logLimited(
         "ERR",
         `Failed to start name resolution query: ${error.message}`,
         nowMs,

@@ -127,6 +127,11 @@ export class SerfCore {
    */
   refuse(level: LogLevel, text: string, nowMs: number): void {
     this.metrics.refused.add();
+    this.logLimited(level, text, nowMs);
+  }
+
+  /** Logs what peers can make us say at any rate, within the limit of `refuse`. */
+  logLimited(level: LogLevel, text: string, nowMs: number): void {
     if (this.#refusals.isIdle) {
       this.deadlines.add(nowMs + LINE_WINDOW_MS, { kind: "refusals" });
     }

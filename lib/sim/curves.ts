@@ -22,7 +22,7 @@ import { Views } from "./views.ts";
 /** Which cluster is measured, and under what circumstances. */
 export interface CurveOptions {
   readonly seed: number;
-  /** At least 3. Time and memory grow with the square: 1,000 take a minute. */
+  /** At least 3. Time and memory grow with the square: 1,000 take a minute and 0.7 GB. */
   readonly nodes: number;
   readonly profile: ProfileName;
   /** Replaces parts of the profile. */
