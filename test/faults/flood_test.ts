@@ -23,6 +23,7 @@ import {
 import { compress } from "../../lib/wire/compress.ts";
 import { encodeStreamMessage } from "../../lib/wire/stream_frame.ts";
 import { bytesOfHex, concatBytes } from "../../lib/kit/bytes.ts";
+import { nodeOf } from "../serf/parts.ts";
 import { IS_LONG } from "./lan.ts";
 
 const FLOOD_SECONDS = IS_LONG ? 30 : 2;
@@ -241,11 +242,10 @@ async function allEnded(
 
 function state(i: number) {
   const node = {
-    name: `ghost${i}`,
+    ...nodeOf(`ghost${i}`, 1),
+    // Where nobody is, on this machine.
     addr: Uint8Array.of(127, 0, 0, 1),
     port: 9,
-    meta: new Uint8Array(0),
-    vsn: Uint8Array.of(1, 5, 2, 2, 5, 4),
   };
   return { node, incarnation: 1, state: "alive" as const };
 }

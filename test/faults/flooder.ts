@@ -12,6 +12,7 @@ import { compress } from "../../lib/wire/compress.ts";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import type { Message } from "../../lib/wire/messages.ts";
 import { PacketCodec } from "../../lib/wire/packet.ts";
+import { nodeOf } from "../serf/parts.ts";
 import { codecConfig } from "../wire/vectors.ts";
 
 /** Different packets of a kind, which take turns. */
@@ -28,11 +29,10 @@ function noise(length: number): Uint8Array {
 /** Claims that would do harm, if they were believed: about ghosts and members. */
 function claim(i: number): Uint8Array {
   const node = {
-    name: `ghost${i}`,
+    ...nodeOf(`ghost${i}`, 1),
+    // Where nobody is, on this machine.
     addr: Uint8Array.of(127, 0, 0, 1),
     port: 9,
-    meta: new Uint8Array(0),
-    vsn: Uint8Array.of(1, 5, 2, 2, 5, 4),
   };
   const about = { incarnation: 1_000, node: "victim", from: "prober" };
   const claims: Message[] = [
