@@ -83,17 +83,17 @@ Deno.test("simulate refuses what makes no sense, with exit code 1", async () => 
 });
 
 Deno.test("simulate refuses what does not fit into memory, and says how it would", async () => {
-  assert.equal(complaintAboutMemory(2_500, 4e9), undefined);
-  assert.equal(complaintAboutMemory(5_000, 16e9), undefined);
+  assert.equal(complaintAboutMemory(2_000, 4e9), undefined);
+  assert.equal(complaintAboutMemory(5_000, 20e9), undefined);
   const complaint =
-    "5000 nodes take some 16.0 GB of memory, and this process " +
+    "5000 nodes take some 19.5 GB of memory, and this process " +
     "may use 4.4 GB.\nIt may use more with " +
-    "DENO_V8_FLAGS=--max-old-space-size=16000 in the environment.";
+    "DENO_V8_FLAGS=--max-old-space-size=20000 in the environment.";
   assert.equal(complaintAboutMemory(5_000, 4.4e9), complaint);
-  // Nobody gives 64 GB to tests; it would take hours.
+  // Nobody gives 78 GB to tests; it would take hours.
   const { code, stdout } = await simulate("-nodes=10000");
   assert.equal(code, 1);
-  assert.match(stdout, /^10000 nodes take some 64.0 GB of memory, and this/);
+  assert.match(stdout, /^10000 nodes take some 78.0 GB of memory, and this/);
 });
 
 Deno.test("simulate says so when news did not come through", async () => {
