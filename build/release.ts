@@ -4,8 +4,8 @@
  *     deno task release                     build all, pack all: dist/release/
  *     deno task release -executables=DIR    pack what was built elsewhere
  *
- * Packs an archive for each system that there is an executable for, and writes
- * SHA256SUMS. What cannot be built here is named, with the reason, and then the
+ * Packs an archive for each system that there is an executable for, lists what is
+ * in them (`sbom.ts`), and writes SHA256SUMS. What cannot be built here is named, with the reason, and then the
  * exit code is 1; what could be is packed all the same.
  */
 
@@ -21,6 +21,7 @@ import {
 } from "./native.ts";
 import { notices } from "./notices.ts";
 import { packRelease } from "./package.ts";
+import { sbom } from "./sbom.ts";
 import { buildSelfExtracting } from "./self_extracting.ts";
 
 const ROOT = join(import.meta.dirname ?? "", "..");
@@ -28,7 +29,7 @@ const SUMS = "SHA256SUMS";
 /** By name, so that sums are in the order of the archives. */
 const TARGETS = Object.entries(COMPILER_TARGETS).sort();
 /** What an earlier release may have left. */
-const OURS = /^(serf_.*\.(tar\.gz|zip)|SHA256SUMS)$/;
+const OURS = /^(serf_.*\.(tar\.gz|zip|cdx\.json)|SHA256SUMS)$/;
 
 const FLAGS = {
   "executables": textFlag("", {
@@ -108,7 +109,9 @@ async function pack(
     if (OURS.test(name)) Deno.removeSync(join(output, name));
   }
   const release = { version: VERSION, notices: await notices(ROOT) };
-  const sums: string[] = [];
+  const list = new TextEncoder().encode(await sbom(ROOT, VERSION));
+  // Its name comes before those of the archives.
+  const sums = [await put(output, `serf_${VERSION}.cdx.json`, list)];
   const missing: string[] = [];
   for (const [target] of TARGETS) {
     const executable = readIfThere(join(executables, fileNameOf(target)));
@@ -118,18 +121,26 @@ async function pack(
       continue;
     }
     const { name, bytes } = await packRelease(target, executable, release);
-    Deno.writeFileSync(join(output, name), bytes);
-    const hash = await crypto.subtle.digest("SHA-256", bytes);
-    sums.push(`${new Uint8Array(hash).toHex()}  ${name}\n`);
-    console.info(
-      `${join(output, name)}: ${(bytes.length / 1e6).toFixed(1)} MB`,
-    );
+    sums.push(await put(output, name, bytes));
   }
   Deno.writeTextFileSync(join(output, SUMS), sums.join(""));
   if (missing.length > 0) {
     console.error(`Not in this release: ${missing.join(", ")}`);
   }
   return missing.length === 0;
+}
+
+/** Writes a file of the release. @returns its line of the sums */
+async function put(
+  folder: string,
+  name: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  const path = join(folder, name);
+  Deno.writeFileSync(path, bytes);
+  console.info(`${path}: ${(bytes.length / 1e6).toFixed(1)} MB`);
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return `${new Uint8Array(hash).toHex()}  ${name}\n`;
 }
 
 function readIfThere(path: string): Uint8Array | undefined {

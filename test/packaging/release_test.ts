@@ -63,7 +63,8 @@ Deno.test("release packs all systems, twice the same, with sums", async () => {
     const expected = names.filter((name) => name !== "SHA256SUMS")
       .map((name) => `${sha256(`${output}/${name}`)}  ${name}\n`);
     assert.equal(sums.at(-1), expected.join(""));
-    assert.equal(expected.length, ALL.length);
+    // The list of what is in them besides.
+    assert.equal(expected.length, ALL.length + 1);
   }
   assert.equal(sums[0], sums[1]);
 });
@@ -79,6 +80,21 @@ Deno.test({
       cwd: folder.path,
     });
     assert.equal(code, 0);
+    const list = JSON.parse(
+      Deno.readTextFileSync(`${folder.path}/serf_${VERSION}.cdx.json`),
+    );
+    const parts: { name: string; purl: string; hashes?: unknown[] }[] =
+      list.components;
+    assert.deepEqual(parts.map(({ name }) => name), ["deno", ...BUNDLED]);
+    const purls = parts.map(({ purl }) => purl);
+    assert.deepEqual(list.dependencies[0], {
+      ref: `pkg:generic/serf@${VERSION}`,
+      dependsOn: purls,
+    });
+    for (const { dependsOn } of list.dependencies.slice(1)) {
+      for (const purl of dependsOn) assert.ok(purls.includes(purl), purl);
+    }
+    for (const { hashes } of parts.slice(1)) assert.equal(hashes?.length, 1);
     const listed = stdout.trim().split("\n");
     assert.deepEqual(listed, [...listed].sort());
     const packaging = filesBelow("packaging")
@@ -106,14 +122,14 @@ Deno.test({
     const notices = Deno.readTextFileSync(
       `${folder.path}/${LINUX}/NOTICES.txt`,
     );
-    const parts = notices.split(/^-{72}$/m);
+    const sections = notices.split(/^-{72}$/m);
     assert.deepEqual(
-      parts.map((part) => /^\n*([^\s,]+)/.exec(part)?.[1]),
+      sections.map((part) => /^\n*([^\s,]+)/.exec(part)?.[1]),
       ["serf", "Deno", ...BUNDLED],
     );
-    for (const part of parts) {
-      assert.match(part, /copyright/i);
-      assert.match(part, /this (permission )?notice/i);
+    for (const section of sections) {
+      assert.match(section, /copyright/i);
+      assert.match(section, /this (permission )?notice/i);
     }
     const { stdout: said } = await run([`${folder.path}/${LINUX}/serf`]);
     assert.equal(said, "serf-linux-x64\n");
@@ -149,7 +165,8 @@ Deno.test("release names what is missing, in one line, and fails", async () => {
     "Not in this release: linux-arm64 (there is no executable)\n",
   );
   const sums = Deno.readTextFileSync(`${folder.path}/out/SHA256SUMS`);
-  assert.equal(sums.trim().split("\n").length, ALL.length - 1);
+  // One archive less, and the list of what is in them.
+  assert.equal(sums.trim().split("\n").length, ALL.length);
 });
 
 Deno.test("release refuses the tag of another version", async () => {
