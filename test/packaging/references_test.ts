@@ -23,9 +23,13 @@ const FOLDERS = new Set([...FILES].flatMap((path) => {
 const CODE = [...FILES].filter((path) => path.endsWith(".ts"))
   .map(read).join("\n");
 
-/** All that an expression finds in the pages, with the page: [page, group 1, ...]. */
-function found(expression: RegExp): string[][] {
-  return PAGES.flatMap((page) =>
+/** Pages about the original, with names of its files and functions. */
+const REFERENCE = PAGES.filter((page) => page.startsWith("docs/protocol/"));
+const OWN_PAGES = PAGES.filter((page) => !REFERENCE.includes(page));
+
+/** All that an expression finds in pages, with the page: [page, group 1, ...]. */
+function found(expression: RegExp, pages = OWN_PAGES): string[][] {
+  return pages.flatMap((page) =>
     [...read(page).matchAll(expression)]
       .map(([, ...groups]) => [page, ...groups.map((group) => group ?? "")])
   );
@@ -40,7 +44,7 @@ function anchorsOf(page: string): string[] {
 }
 
 Deno.test("links between the pages lead somewhere", () => {
-  const links = found(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g);
+  const links = found(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g, PAGES);
   assert.ok(links.length > 5);
   for (const [page = "", path = "", anchor = ""] of links) {
     const target = path === "" ? page : normalize(`${dirname(page)}/${path}`);
@@ -55,7 +59,9 @@ Deno.test("files, folders and tasks that the pages name exist", () => {
     `(?<![\\w/.])((?:${ROOMS.join("|")})/[\\w./-]*)`,
     "g",
   );
-  const named = found(paths);
+  const vectors = found(/\b(test\/vectors\/[\w./-]*)/g, REFERENCE);
+  assert.ok(vectors.length > 5);
+  const named = [...found(paths), ...vectors];
   assert.ok(named.length > 50);
   for (const [page, text = ""] of named) {
     const path = text.replace(/[/.]+$/, "");
