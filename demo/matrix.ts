@@ -4,6 +4,8 @@
  * Pure functions from what was asked to text, so that tests can read them.
  */
 
+import type { DemoCluster } from "./cluster.ts";
+
 /** What one agent reports; no view while it is down or does not answer. */
 export interface Observer {
   readonly name: string;
@@ -20,6 +22,16 @@ const LETTERS: Readonly<Record<string, string>> = {
   left: "L",
   failed: "F",
 };
+
+/** What the agents of a cluster reported last. */
+export function observersOf(cluster: DemoCluster): Observer[] {
+  return cluster.slots.map(({ name, rpcAddress, process, view }) => ({
+    name,
+    rpcAddress,
+    pid: process?.pid,
+    view,
+  }));
+}
 
 /** One row for each agent, one column for each member. */
 export function renderMatrix(observers: readonly Observer[]): string {

@@ -20,7 +20,12 @@ import {
 } from "../cmd/flags.ts";
 import { pause, runChaos } from "./chaos.ts";
 import { DemoCluster, serfCommand } from "./cluster.ts";
-import { type Observer, renderChanges, renderMatrix } from "./matrix.ts";
+import {
+  type Observer,
+  observersOf,
+  renderChanges,
+  renderMatrix,
+} from "./matrix.ts";
 
 /** How often the picture is renewed, ms. */
 const LOOK_INTERVAL_MS = 500;
@@ -96,18 +101,9 @@ async function watch(
 ): Promise<void> {
   while (!signal.aborted) {
     await cluster.poll();
-    screen.show(observe(cluster));
+    screen.show(observersOf(cluster));
     await pause(LOOK_INTERVAL_MS, signal);
   }
-}
-
-function observe(cluster: DemoCluster): Observer[] {
-  return cluster.slots.map(({ name, rpcAddress, process, view }) => ({
-    name,
-    rpcAddress,
-    pid: process?.pid,
-    view,
-  }));
 }
 
 function makeKey(): string {
@@ -153,7 +149,7 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     if (seconds > 0) ends.push(AbortSignal.timeout(seconds * 1_000));
     const end = AbortSignal.any(ends);
-    console.log(renderMatrix(observe(cluster)).replace(/^seen by.*\n/, ""));
+    console.log(renderMatrix(observersOf(cluster)).replace(/^seen by.*\n/, ""));
     const flag = `-rpc-addr=${cluster.slots[0]?.rpcAddress}`;
     const serf = isBuilt ? "dist/serf" : "deno task start";
     console.log(`\nIn another terminal: ${serf} members ${flag}`);
