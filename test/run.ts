@@ -13,12 +13,13 @@
  * cannot be loaded counts as a failed test.
  */
 
-/** Tests that start agents as processes of their own. */
+/** Tests that start agents as processes of their own, or attack whole engines. */
 const PROGRAM_FOLDERS = [
   "test/build",
   "test/demo",
   "test/e2e",
   "test/faults",
+  "test/hostile",
   "test/packaging",
 ];
 /** Where examples are looked for. */
