@@ -1,4 +1,4 @@
-/** The table of commands in the README, made of the commands' own help. */
+/** The table of commands in docs/commands.md, made of the commands' own help. */
 
 import type { CommandHelp } from "./help_text.ts";
 
@@ -6,7 +6,7 @@ import type { CommandHelp } from "./help_text.ts";
 const COMMON = ["format", "rpc-addr", "rpc-auth"];
 /** Flags that are too many for a table, and where they are. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  "agent": "see [configuration](docs/configuration.md)",
+  "agent": "see [configuration](configuration.md)",
 };
 const HEADING = "\n## Commands\n\n";
 

@@ -1,7 +1,7 @@
 /**
  * Makes what is made of the help texts: `deno task docs`.
  *
- * The table of commands in README.md, which a test compares, and manual pages and
+ * The table of commands in docs/commands.md, which a test compares, and manual pages and
  * completions in `dist/`, which are not kept.
  */
 
@@ -13,10 +13,10 @@ import { allHelp } from "./help_text.ts";
 const ROOT = join(import.meta.dirname ?? "", "..");
 
 if (import.meta.main) {
-  const readme = join(ROOT, "README.md");
-  const page = Deno.readTextFileSync(readme);
+  const commands = join(ROOT, "docs", "commands.md");
+  const page = Deno.readTextFileSync(commands);
   const next = withTable(page, commandTable(await allHelp()));
-  if (next !== page) Deno.writeTextFileSync(readme, next);
+  if (next !== page) Deno.writeTextFileSync(commands, next);
   for (const [path, text] of await documents()) {
     const target = join(ROOT, "dist", path);
     Deno.mkdirSync(dirname(target), { recursive: true });

@@ -1,6 +1,6 @@
 /**
  * The help texts of the commands, taken apart again, for all that is made of them:
- * manual pages and the table of the README. The layout is `renderHelp`'s.
+ * manual pages and the table of commands. The layout is `renderHelp`'s.
  */
 
 import { commandNames, loadCommand, synopsisOf } from "../cmd/mod.ts";

@@ -31,7 +31,7 @@ const FLAGS = {
     text: ["Where to put it; with -all, what the names begin with."],
   }),
   "self-extracting": booleanFlag(false, {
-    text: ["Builds a file that extracts itself, see README."],
+    text: ["Builds a file that extracts itself, see docs/executable.md."],
   }),
 };
 

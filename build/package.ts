@@ -16,7 +16,7 @@ const ROOT = join(import.meta.dirname ?? "", "..");
 /** What goes along as it is; of directories, all that is in them. */
 const ALONG = [
   ...["CHANGELOG.md", "COMPATIBILITY.md", "LICENSE", "README.md"],
-  ...["RELIABILITY.md"],
+  ...["RELIABILITY.md", "SECURITY.md"],
   ...["docs", "packaging"],
 ];
 /** It builds from the source, which is not in the archive. */

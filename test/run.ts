@@ -2,7 +2,7 @@
  * The test command: `deno task test [PATH ...] [FLAG ...]`.
  *
  * Runs everything under `test/` and the examples in the documentation of `lib/`
- * and the README, or those in the files and folders that are named, in three
+ * and its pages, or those in the files and folders that are named, in three
  * phases: first what needs no other process, several files at a time; then the
  * examples; then whole programs, one file after another, because failure detectors
  * do not like a machine that is busy with something else. Flags (such
@@ -23,7 +23,7 @@ const PROGRAM_FOLDERS = [
   "test/packaging",
 ];
 /** Where examples are looked for. */
-const DOCUMENTED = ["lib", "README.md"];
+const DOCUMENTED = ["lib", "README.md", "docs/library.md"];
 const ROOT = new URL("..", import.meta.url);
 
 /** One call of `deno test`. */

@@ -1,6 +1,6 @@
 /**
  * What does an agent cost a machine that it does nothing on, and how long does a
- * command take? Prints the table of the README.
+ * command take? Prints tables of docs/benchmarks.md.
  *
  *     deno run -A test/bench/footprint.ts
  *

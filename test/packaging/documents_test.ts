@@ -8,8 +8,8 @@ import { inline, literal, plain, renderBlocks } from "../../build/roff.ts";
 import { FILE_KEYS } from "../../lib/agent/config_keys.ts";
 import { has, read, run, scratch, serf } from "./tools.ts";
 
-Deno.test("README.md has the commands as their help has them", async () => {
-  const page = read("README.md");
+Deno.test("docs/commands.md has the commands as their help has them", async () => {
+  const page = read("docs/commands.md");
   assert.equal(
     withTable(page, commandTable(await allHelp())),
     page,

@@ -9,11 +9,18 @@ const PAGES = [
   "COMPATIBILITY.md",
   "README.md",
   "RELIABILITY.md",
+  "SECURITY.md",
   ...filesBelow("docs"),
 ];
 const ROOMS = ["build", "cmd", "demo", "docs", "lib", "packaging", "test"];
 const FILES = new Set([
-  ...["CHANGELOG.md", "COMPATIBILITY.md", "README.md", "RELIABILITY.md"],
+  ...[
+    "CHANGELOG.md",
+    "COMPATIBILITY.md",
+    "README.md",
+    "RELIABILITY.md",
+    "SECURITY.md",
+  ],
   ...ROOMS.flatMap(filesBelow),
 ]);
 const FOLDERS = new Set([...FILES].flatMap((path) => {
