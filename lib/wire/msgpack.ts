@@ -4,22 +4,35 @@
  * A struct is a map of known keys. Peers may also send it as an array in
  * declaration order or as nil, in any width of integer, with fields that we do
  * not know, with fields missing: all of that is accepted here, and anything
- * beyond becomes a `WireError`. The msgpack library turns bytes into values;
- * this file is the only one that knows it, decides what it may see and checks
- * what it returned. Encoding is in `msgpack_writer.ts`.
+ * beyond becomes a `WireError`. Encoding is in `msgpack_writer.ts`.
  *
- * Two things never happen whatever the bytes are. Nothing is allocated by an
- * announced size, since a scan first makes sure that a value is all there. And
- * no key can reach the prototype of an object: odd keys are renamed.
+ * A struct is decoded in three steps. The scan (`msgpack_scanner.ts`) finds where
+ * it ends and enforces the limits, so that everything after it may trust the
+ * bytes. One walk over the keys notes at which offset each known field is. A
+ * field is read when it is asked for (`msgpack_reader.ts`). So no tree is built,
+ * nothing is allocated by an announced size, and no key becomes a property name.
+ *
+ * Our own and not a library's: `@msgpack/msgpack`, which tests compare with,
+ * takes longer, needs the scan before it all the same, cannot tell a float from an
+ * integer, and is loaded at every start.
  *
  * Source of the tolerance: go-msgpack 0.5.5 and 2.1.5, as memberlist and Serf
- * use them. Two things differ, one each way. Texts must be valid UTF-8. And an
- * integer inside a nested struct or list may be written as a float, if it is
- * whole: the library does not tell the two apart.
+ * use them. Two things differ: texts must be valid UTF-8, and what nobody asks
+ * for is not looked at, as long as it is well-formed.
  */
 
-import { DecodeError, Decoder } from "@msgpack/msgpack";
+import { assert } from "../kit/assert.ts";
 import { EMPTY_BYTES } from "../kit/bytes.ts";
+import {
+  boolAt,
+  contentAt,
+  endAt,
+  floatAt,
+  integerAt,
+  kindAt,
+  rawAt,
+  sizeAt,
+} from "./msgpack_reader.ts";
 import {
   MsgpackScanner,
   type ScanLimits,
@@ -32,74 +45,10 @@ import { WireError } from "./wire_error.ts";
 export type Layout = readonly string[];
 
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
-
-/** Stands for every extension value: no field has one, all are skipped. */
-const EXTENSION = Symbol("msgpack extension");
-
-/** A floating-point number in a struct, kept apart from an integer. */
-class Float {
-  constructor(readonly value: number) {}
-}
-
-/**
- * Map keys that cannot be property names: not text, or dangerous as such. The
- * decoder stores such a value under the NUL character and an index into this
- * list, which begins anew with each decoding.
- */
-let oddKeys: unknown[] = [];
-
-function propertyName(key: unknown): string {
-  if (typeof key === "string") return key;
-  if (key instanceof Uint8Array) return textKey(key, 0, key.length);
-  return oddKey(key);
-}
-
-function textKey(bytes: Uint8Array, start: number, end: number): string {
-  const text = decodeText(bytes, start, end);
-  const isOdd = text === undefined || text === "__proto__" ||
-    text.startsWith("\0");
-  return isOdd ? oddKey(bytes.subarray(start, end)) : text;
-}
-
-function oddKey(key: unknown): string {
-  oddKeys.push(key);
-  return `\0${oddKeys.length - 1}`;
-}
-
-/** Its own limits are a second line: the scan before has the word on sizes. */
-const decoder = new Decoder({
-  rawStrings: true,
-  useBigInt64: true,
-  maxBinLength: STRUCT_LIMITS.bytesMax,
-  maxArrayLength: STRUCT_LIMITS.bytesMax,
-  maxMapLength: STRUCT_LIMITS.bytesMax,
-  maxExtLength: STRUCT_LIMITS.bytesMax,
-  extensionCodec: { tryToEncode: () => null, decode: () => EXTENSION },
-  keyDecoder: {
-    canBeCached: () => true,
-    decode: (bytes, offset, length) => textKey(bytes, offset, offset + length),
-  },
-  mapKeyConverter: propertyName,
-});
+/** Offset of a field that is not there. */
+const ABSENT = -1;
 
 const structScanner = new MsgpackScanner(STRUCT_LIMITS);
-
-/** The value in `bytes` from `start` to `end`, which a scan has found complete. */
-function decodeScanned(bytes: Uint8Array, start: number, end: number): unknown {
-  oddKeys = [];
-  try {
-    return decoder.decode(bytes.subarray(start, end));
-  } catch (cause) {
-    // A scanned value leaves the library nothing to object to; should it object
-    // nevertheless, that is the peer's fault.
-    if (!(cause instanceof DecodeError || cause instanceof RangeError)) {
-      throw cause;
-    }
-    throw new WireError("badValue", `msgpack decode error: ${cause.message}`, {
-      cause,
-    });
-  }
-}
 
 /**
  * Offset just past the value that begins at `offset`.
@@ -131,16 +80,20 @@ function scanWhole(
 export class Struct {
   /** Offset just past the struct in the bytes it was decoded from. */
   readonly end: number;
-  readonly #fields: Readonly<Record<string, unknown>>;
-  readonly #oddKeys: readonly unknown[];
+  readonly #bytes: Uint8Array;
+  readonly #layout: Layout;
+  /** Where the value of each field of the layout begins, or `ABSENT`. */
+  readonly #offsets: readonly number[];
 
   private constructor(
-    fields: Readonly<Record<string, unknown>>,
-    oddKeys: readonly unknown[],
+    bytes: Uint8Array,
+    layout: Layout,
+    offset: number,
     end: number,
   ) {
-    this.#fields = fields;
-    this.#oddKeys = oddKeys;
+    this.#bytes = bytes;
+    this.#layout = layout;
+    this.#offsets = offsetsOfFields(bytes, layout, offset);
     this.end = end;
   }
 
@@ -159,128 +112,132 @@ export class Struct {
       ? structScanner
       : new MsgpackScanner(limits);
     const end = scanWhole(scanner, bytes, offset);
-    const value = decodeScanned(bytes, offset, end);
-    const odd = oddKeys;
-    const fields = fieldsOf(value, layout, offset);
-    if (odd.length > 0) refuseKeysThatAreNotText(fields, odd);
-    if (scanner.hasFloat) markFloats(fields, bytes, offset, layout);
-    return new Struct(fields, odd, end);
+    return new Struct(bytes, layout, offset, end);
+  }
+
+  /** Whether the field is present and not nil. */
+  has(name: string): boolean {
+    return this.#offsetOf(name) !== ABSENT;
   }
 
   /** A struct inside this one. */
   struct(name: string, layout: Layout): Struct {
-    return this.#nested(this.#fields[name], layout);
+    return new Struct(this.#bytes, layout, this.#offsetOf(name), this.end);
   }
 
   /** A list of structs, with `undefined` for each nil. */
   structs(name: string, layout: Layout): (Struct | undefined)[] {
-    return this.#list(name).map((item) =>
-      item === null ? undefined : this.#nested(item, layout)
+    return this.#items(
+      name,
+      (bytes, offset) =>
+        kindAt(bytes, offset) === "nil"
+          ? undefined
+          : new Struct(bytes, layout, offset, this.end),
     );
   }
 
   /** A whole number from 0 to `max`, which is at most 2^53 - 1. */
   uint(name: string, max: number): number {
-    const value = this.#fields[name];
-    if (typeof value === "number" && value >= 0 && value <= max) {
-      if (Number.isInteger(value)) return value;
-    }
-    return Number(toUint(value, BigInt(max), name));
+    const offset = this.#offsetOf(name);
+    if (offset === ABSENT) return 0;
+    return Number(toUint(this.#bytes, offset, BigInt(max), name));
   }
 
   /** A whole number from 0 to 2^64 - 1. */
   uint64(name: string): bigint {
-    return toUint(this.#fields[name], UINT64_MAX, name);
+    const offset = this.#offsetOf(name);
+    if (offset === ABSENT) return 0n;
+    return BigInt(toUint(this.#bytes, offset, UINT64_MAX, name));
   }
 
   /** A whole number from -2^63 to 2^63 - 1; larger ones wrap, as in Go. */
   int64(name: string): bigint {
-    return toInt64(this.#fields[name], name);
+    const offset = this.#offsetOf(name);
+    if (offset === ABSENT) return 0n;
+    const value = toInteger(this.#bytes, offset, name, "signed integer");
+    return BigInt.asIntN(64, BigInt(value));
   }
 
   bool(name: string): boolean {
-    const value = this.#fields[name];
-    if (typeof value === "boolean") return value;
-    if (value === undefined || value === null || value === 0) return false;
-    if (value === 1) return true;
+    const offset = this.#offsetOf(name);
+    if (offset === ABSENT) return false;
+    const kind = kindAt(this.#bytes, offset);
+    if (kind === "bool") return boolAt(this.#bytes, offset);
+    const value = kind === "integer" ? integerAt(this.#bytes, offset) : -1;
+    if (value === 0 || value === 1) return value === 1;
     throw wrongType(name, "bool");
   }
 
   float64(name: string): number {
-    return toFloat(this.#fields[name], name);
+    const offset = this.#offsetOf(name);
+    return offset === ABSENT ? 0 : toFloat(this.#bytes, offset, name);
   }
 
   /** A list of floating-point numbers. */
   floats(name: string): number[] {
-    return this.#list(name).map((item) => toFloat(item, name));
+    return this.#items(name, toFloat);
   }
 
   text(name: string): string {
-    return toText(this.#fields[name], name, this.#oddKeys);
+    const offset = this.#offsetOf(name);
+    return offset === ABSENT ? "" : toText(this.#bytes, offset, name);
   }
 
   /** A list of texts. */
   texts(name: string): string[] {
-    return this.#list(name).map((item) => toText(item, name, this.#oddKeys));
+    return this.#items(name, toText);
   }
 
   bytes(name: string): Uint8Array {
-    return toBytes(this.#fields[name], name, this.#oddKeys);
+    const offset = this.#offsetOf(name);
+    return offset === ABSENT ? EMPTY_BYTES : toBytes(this.#bytes, offset, name);
   }
 
   /** A list of byte strings. */
   byteStrings(name: string): Uint8Array[] {
-    return this.#list(name).map((item) => toBytes(item, name, this.#oddKeys));
+    return this.#items(name, toBytes);
   }
 
   /** A map from text to text. */
   textMap(name: string): Map<string, string> {
-    const map = new Map<string, string>();
-    for (const [key, value] of this.#entries(name)) {
-      map.set(key, toText(value, name, this.#oddKeys));
-    }
-    return map;
+    return this.#map(name, toText);
   }
 
   /** A map from text to whole numbers from 0 to 2^64 - 1. */
   uint64Map(name: string): Map<string, bigint> {
-    const map = new Map<string, bigint>();
-    for (const [key, value] of this.#entries(name)) {
-      map.set(key, toUint(value, UINT64_MAX, name));
-    }
-    return map;
-  }
-
-  /** Whether the field is present and not nil. */
-  has(name: string): boolean {
-    const value = this.#fields[name];
-    return value !== undefined && value !== null;
-  }
-
-  #nested(value: unknown, layout: Layout): Struct {
-    return new Struct(
-      fieldsOf(value ?? null, layout, 0),
-      this.#oddKeys,
-      this.end,
+    return this.#map(
+      name,
+      (bytes, offset) => BigInt(toUint(bytes, offset, UINT64_MAX, name)),
     );
   }
 
-  #list(name: string): unknown[] {
-    const value = this.#fields[name];
-    if (Array.isArray(value)) return value;
-    if (value === undefined || value === null) return [];
-    if (isMap(value)) return keysAndValues(value, this.#oddKeys);
-    throw wrongType(name, "array");
+  /** Where the value of a field begins; `ABSENT` also for nil. */
+  #offsetOf(name: string): number {
+    const offset = this.#offsets[this.#layout.indexOf(name)];
+    assert(offset !== undefined, "the layout has the field");
+    if (offset === ABSENT) return ABSENT;
+    return kindAt(this.#bytes, offset) === "nil" ? ABSENT : offset;
   }
 
-  *#entries(name: string): Generator<[string, unknown]> {
-    const map = this.#fields[name];
-    if (map === undefined || map === null) return;
-    if (!isMap(map)) throw wrongType(name, "map");
-    for (const property of Object.keys(map)) {
-      const key = originalKey(property, this.#oddKeys);
-      yield [toText(key, name, this.#oddKeys), map[property]];
+  #items<T>(name: string, read: Reader<T>): T[] {
+    const offset = this.#offsetOf(name);
+    if (offset === ABSENT) return [];
+    return readItems(this.#bytes, offset, name, read);
+  }
+
+  #map<T>(name: string, read: Reader<T>): Map<string, T> {
+    const offset = this.#offsetOf(name);
+    if (offset === ABSENT) return new Map();
+    if (kindAt(this.#bytes, offset) !== "map") throw wrongType(name, "map");
+    const map = new Map<string, T>();
+    const bytes = this.#bytes;
+    let at = contentAt(bytes, offset);
+    for (let left = sizeAt(bytes, offset); left > 0; left--) {
+      const valueAt = endAt(bytes, at);
+      map.set(toText(bytes, at, name), read(bytes, valueAt, name));
+      at = endAt(bytes, valueAt);
     }
+    return map;
   }
 }
 
@@ -293,20 +250,18 @@ export function decodeTextMap(
 ): { entries: Map<string, string>; error?: WireError } {
   const entries = new Map<string, string>();
   try {
-    const map = readContainer(bytes, 0);
-    if (map === undefined || !map.isMap) {
-      if (bytes[0] === 0xc0) return { entries };
-      if (bytes.length === 0) throw new WireError("truncated", "EOF");
-      throw wrongType("value", "map");
-    }
-    let offset = map.firstItem;
-    for (let i = 0; i < map.size; i++) {
-      const keyEnd = endOfValue(bytes, offset);
-      const valueEnd = endOfValue(bytes, keyEnd);
-      const key = toText(decodeScanned(bytes, offset, keyEnd), "key", oddKeys);
-      const value = decodeScanned(bytes, keyEnd, valueEnd);
-      entries.set(key, toText(value, key, oddKeys));
-      offset = valueEnd;
+    if (bytes.length === 0) throw new WireError("truncated", "EOF");
+    const kind = kindAt(bytes, 0);
+    if (kind === "nil") return { entries };
+    let offset = contentAt(bytes, 0);
+    if (kind !== "map") throw wrongType("value", "map");
+    if (offset > bytes.length) throw new WireError("truncated", "EOF");
+    for (let left = sizeAt(bytes, 0); left > 0; left--) {
+      const valueAt = endOfValue(bytes, offset);
+      const end = endOfValue(bytes, valueAt);
+      const key = toText(bytes, offset, "key");
+      entries.set(key, toText(bytes, valueAt, key));
+      offset = end;
     }
   } catch (error) {
     if (error instanceof WireError) return { entries, error };
@@ -317,117 +272,116 @@ export function decodeTextMap(
 
 /** Texts of the array of texts at the head of `bytes`. */
 export function decodeTextList(bytes: Uint8Array): string[] {
-  const end = endOfValue(bytes, 0);
-  const value = decodeScanned(bytes, 0, end);
-  const odd = oddKeys;
-  if (value === null) return [];
-  if (!Array.isArray(value)) throw wrongType("value", "array");
-  return value.map((item) => toText(item, "value", odd));
+  endOfValue(bytes, 0);
+  const kind = kindAt(bytes, 0);
+  if (kind === "nil") return [];
+  if (kind !== "array") throw wrongType("value", "array");
+  return readItems(bytes, 0, "value", toText);
 }
 
-type Fields = Record<string, unknown>;
+/** Reads the value at an offset; `name` is that of the field, for complaints. */
+type Reader<T> = (bytes: Uint8Array, offset: number, name: string) => T;
 
-function fieldsOf(value: unknown, layout: Layout, position: number): Fields {
-  if (isMap(value)) return value;
-  if (value === null) return {};
-  if (!Array.isArray(value)) {
+function offsetsOfFields(
+  bytes: Uint8Array,
+  layout: Layout,
+  offset: number,
+): number[] {
+  const offsets = new Array<number>(layout.length).fill(ABSENT);
+  if (offset === ABSENT) return offsets;
+  const kind = kindAt(bytes, offset);
+  if (kind === "nil") return offsets;
+  if (kind !== "map" && kind !== "array") {
     throw new WireError(
       "badValue",
-      `msgpack decode error [pos ${position}]: only encoded map or array can be decoded into a struct`,
+      `msgpack decode error [pos ${offset}]: only encoded map or array can be decoded into a struct`,
     );
   }
-  const fields: Fields = {};
-  const size = Math.min(value.length, layout.length);
-  for (let i = 0; i < size; i++) fields[layout[i] as string] = value[i];
-  return fields;
-}
-
-/** Odd keys deeper inside are not looked at: they are in skipped values or maps. */
-function refuseKeysThatAreNotText(
-  fields: Fields,
-  odd: readonly unknown[],
-): void {
-  for (const [i, key] of odd.entries()) {
-    if (Object.hasOwn(fields, `\0${i}`) && !(key instanceof Uint8Array)) {
-      throw new WireError(
-        "badValue",
-        "msgpack decode error: invalid byte descriptor for decoding bytes",
-      );
+  const size = sizeAt(bytes, offset);
+  let at = contentAt(bytes, offset);
+  if (kind === "array") {
+    for (let i = 0; i < Math.min(size, layout.length); i++) {
+      offsets[i] = at;
+      at = endAt(bytes, at);
     }
+    return offsets;
   }
+  for (let left = size; left > 0; left--) {
+    const field = fieldOfKey(bytes, at, layout);
+    at = endAt(bytes, at);
+    // Of a key that comes twice the later one counts, as in Go.
+    if (field !== ABSENT) offsets[field] = at;
+    at = endAt(bytes, at);
+  }
+  return offsets;
 }
 
 /**
- * Sets apart the fields that are floats. The library gives 2.0 and 2 the same
- * value, but peers refuse the first in an integer field.
+ * Which field of the layout a key names, `ABSENT` for none of them.
+ *
+ * @throws {WireError} when the key is neither a text nor bytes
  */
-function markFloats(
-  fields: Fields,
-  bytes: Uint8Array,
-  start: number,
-  layout: Layout,
-): void {
-  const struct = readContainer(bytes, start);
-  if (struct === undefined) return;
-  let offset = struct.firstItem;
-  for (let i = 0; i < struct.size; i++) {
-    let name = layout[i];
-    if (struct.isMap) {
-      const keyEnd = endOfValue(bytes, offset);
-      name = propertyName(decodeScanned(bytes, offset, keyEnd));
-      offset = keyEnd;
-    }
-    const isFloat = bytes[offset] === 0xca || bytes[offset] === 0xcb;
-    if (isFloat && name !== undefined && layout.includes(name)) {
-      fields[name] = new Float(fields[name] as number);
-    }
-    offset = endOfValue(bytes, offset);
-  }
-}
-
-interface Container {
-  readonly isMap: boolean;
-  /** Pairs of a map, items of an array. */
-  readonly size: number;
-  readonly firstItem: number;
-}
-
-/** The header of a map or an array; `undefined` when there is none at `offset`. */
-function readContainer(
+function fieldOfKey(
   bytes: Uint8Array,
   offset: number,
-): Container | undefined {
-  const head = bytes[offset];
-  if (head === undefined) return undefined;
-  if (head >= 0x80 && head < 0xa0) {
-    return { isMap: head < 0x90, size: head & 0x0f, firstItem: offset + 1 };
+  layout: Layout,
+): number {
+  const kind = kindAt(bytes, offset);
+  if (kind !== "text" && kind !== "bin") {
+    throw new WireError(
+      "badValue",
+      "msgpack decode error: invalid byte descriptor for decoding bytes",
+    );
   }
-  if (head < 0xdc || head > 0xdf) return undefined;
-  const width = head % 2 === 0 ? 2 : 4;
-  if (offset + 1 + width > bytes.length) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + offset + 1, width);
-  return {
-    isMap: head >= 0xde,
-    size: width === 2 ? view.getUint16(0) : view.getUint32(0),
-    firstItem: offset + 1 + width,
-  };
+  const length = sizeAt(bytes, offset);
+  const start = contentAt(bytes, offset);
+  return layout.findIndex((name) =>
+    name.length === length && isText(name, bytes, start)
+  );
 }
 
-function isMap(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) &&
-    !(value instanceof Uint8Array) && !(value instanceof Float);
+/** Whether an ASCII text stands in `bytes` from `start` on. */
+function isText(text: string, bytes: Uint8Array, start: number): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) !== bytes[start + i]) return false;
+  }
+  return true;
 }
 
-/** The key that a property stands for; see `oddKeys`. */
-function originalKey(property: string, odd: readonly unknown[]): unknown {
-  return property.startsWith("\0") ? odd[Number(property.slice(1))] : property;
+/**
+ * The items of a list. Go reads a map into a list as its keys and values in turn.
+ * It matters for the empty one: languages that know one kind of table write an
+ * empty list so.
+ */
+function readItems<T>(
+  bytes: Uint8Array,
+  offset: number,
+  name: string,
+  read: Reader<T>,
+): T[] {
+  const kind = kindAt(bytes, offset);
+  if (kind !== "array" && kind !== "map") throw wrongType(name, "array");
+  const size = sizeAt(bytes, offset);
+  const items: T[] = [];
+  let at = contentAt(bytes, offset);
+  for (let left = kind === "map" ? 2 * size : size; left > 0; left--) {
+    items.push(read(bytes, at, name));
+    at = endAt(bytes, at);
+  }
+  return items;
 }
 
-function toText(value: unknown, name: string, odd: readonly unknown[]): string {
-  if (typeof value === "string") return value;
-  if (value === undefined || value === null) return "";
-  if (isMap(value)) throw wrongType(name, "string");
-  const text = decodeText(toBytes(value, name, odd));
+function toText(bytes: Uint8Array, offset: number, name: string): string {
+  const kind = kindAt(bytes, offset);
+  let text: string | undefined;
+  if (kind === "text" || kind === "bin") {
+    const start = contentAt(bytes, offset);
+    text = decodeText(bytes, start, start + sizeAt(bytes, offset));
+  } else if (kind === "map") {
+    throw wrongType(name, "string");
+  } else {
+    text = decodeText(toBytes(bytes, offset, name));
+  }
   if (text !== undefined) return text;
   throw new WireError(
     "badValue",
@@ -436,33 +390,36 @@ function toText(value: unknown, name: string, odd: readonly unknown[]): string {
 }
 
 function toBytes(
-  value: unknown,
+  bytes: Uint8Array,
+  offset: number,
   name: string,
-  odd: readonly unknown[],
 ): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (value === undefined || value === null) return EMPTY_BYTES;
-  if (Array.isArray(value)) return bytesOfItems(value, name);
-  if (!isMap(value)) throw wrongType(name, "bytes");
-  return bytesOfItems(keysAndValues(value, odd), name);
+  switch (kindAt(bytes, offset)) {
+    case "text":
+    case "bin":
+      return rawAt(bytes, offset);
+    case "nil":
+      return EMPTY_BYTES;
+    case "array":
+    case "map":
+      return Uint8Array.from(readItems(bytes, offset, name, toByte));
+    default:
+      throw wrongType(name, "bytes");
+  }
 }
 
-/**
- * Go reads a map into a list as its keys and values in turn. It matters for the
- * empty one: languages that know one kind of table write an empty list so.
- */
-function keysAndValues(map: Fields, odd: readonly unknown[]): unknown[] {
-  return Object.keys(map).flatMap((key) => [originalKey(key, odd), map[key]]);
+function toByte(bytes: Uint8Array, offset: number, name: string): number {
+  return Number(toUint(bytes, offset, 255n, name));
 }
 
-function bytesOfItems(items: readonly unknown[], name: string): Uint8Array {
-  return Uint8Array.from(items, (item) => Number(toUint(item, 255n, name)));
-}
-
-function toUint(value: unknown, max: bigint, name: string): bigint {
-  if (value === undefined || value === null) return 0n;
-  const integer = toInteger(value, name, "unsigned integer");
-  if (integer < 0n) {
+function toUint(
+  bytes: Uint8Array,
+  offset: number,
+  max: bigint,
+  name: string,
+): number | bigint {
+  const integer = toInteger(bytes, offset, name, "unsigned integer");
+  if (integer < 0) {
     throw new WireError(
       "badValue",
       `msgpack decode error: assigning negative signed value: ${integer}, to unsigned type`,
@@ -477,24 +434,23 @@ function toUint(value: unknown, max: bigint, name: string): bigint {
   return integer;
 }
 
-function toInt64(value: unknown, name: string): bigint {
-  if (value === undefined || value === null) return 0n;
-  return BigInt.asIntN(64, toInteger(value, name, "signed integer"));
-}
-
-function toInteger(value: unknown, name: string, type: string): bigint {
-  if (typeof value === "bigint") return value;
-  if (typeof value === "number" && Number.isInteger(value)) {
-    return BigInt(value);
-  }
+function toInteger(
+  bytes: Uint8Array,
+  offset: number,
+  name: string,
+  type: string,
+): number | bigint {
+  const kind = kindAt(bytes, offset);
+  if (kind === "integer") return integerAt(bytes, offset);
+  if (kind === "nil") return 0;
   throw wrongType(name, type);
 }
 
-function toFloat(value: unknown, name: string): number {
-  if (typeof value === "number") return value;
-  if (value instanceof Float) return value.value;
-  if (value === undefined || value === null) return 0;
-  if (typeof value === "bigint") return Number(value);
+function toFloat(bytes: Uint8Array, offset: number, name: string): number {
+  const kind = kindAt(bytes, offset);
+  if (kind === "float") return floatAt(bytes, offset);
+  if (kind === "integer") return Number(integerAt(bytes, offset));
+  if (kind === "nil") return 0;
   throw wrongType(name, "float");
 }
 

@@ -13,6 +13,7 @@
  * Source: the msgpack specification, https://github.com/msgpack/msgpack.
  */
 
+import { EXTRA_BYTES, LENGTH_BYTES, uintAt } from "./msgpack_reader.ts";
 import { WireError } from "./wire_error.ts";
 
 /** Deepest nesting, that of go-msgpack 2; genuine messages have five levels. */
@@ -40,15 +41,9 @@ export class MsgpackScanner {
   #start = 0;
   #offset = 0;
   #values = 0;
-  #hasFloat = false;
 
   constructor(limits: ScanLimits) {
     this.#limits = limits;
-  }
-
-  /** Whether the value scanned last has a floating-point number in it. */
-  get hasFloat(): boolean {
-    return this.#hasFloat;
   }
 
   /** Starts over with the value that begins at `offset`. */
@@ -57,7 +52,6 @@ export class MsgpackScanner {
     this.#start = offset;
     this.#offset = offset;
     this.#values = 0;
-    this.#hasFloat = false;
   }
 
   /**
@@ -89,7 +83,7 @@ export class MsgpackScanner {
         if (offset + 1 + lengthBytes > available) break;
         const length = lengthBytes === 0
           ? 0
-          : readLength(bytes, offset + 1, lengthBytes);
+          : uintAt(bytes, offset + 1, lengthBytes);
         size = 1 + lengthBytes + (EXTRA_BYTES[head - 0xc0] as number);
         if (head >= 0xdc) {
           items = head >= 0xde ? 2 * length : length;
@@ -101,7 +95,6 @@ export class MsgpackScanner {
               "msgpack decode error: unrecognized descriptor byte: c1",
             );
           }
-          if (head === 0xca || head === 0xcb) this.#hasFloat = true;
         }
       }
       if (offset - this.#start + size + items > bytesMax) {
@@ -151,39 +144,3 @@ export class MsgpackScanner {
     }
   }
 }
-
-function readLength(bytes: Uint8Array, offset: number, width: number): number {
-  let length = 0;
-  for (let i = 0; i < width; i++) {
-    length = length * 256 + (bytes[offset + i] as number);
-  }
-  return length;
-}
-
-/** Width of the length field after each head c0..df. */
-const LENGTH_BYTES: readonly number[] = [
-  ...[0, 0, 0, 0], // nil, unassigned, false, true
-  ...[1, 2, 4], // bin
-  ...[1, 2, 4], // ext
-  ...[0, 0], // float
-  ...[0, 0, 0, 0], // uint
-  ...[0, 0, 0, 0], // int
-  ...[0, 0, 0, 0, 0], // fixext
-  ...[1, 2, 4], // str
-  ...[2, 4], // array
-  ...[2, 4], // map
-];
-
-/** Bytes that each head c0..df announces by itself, beside its length field. */
-const EXTRA_BYTES: readonly number[] = [
-  ...[0, 0, 0, 0],
-  ...[0, 0, 0],
-  ...[1, 1, 1], // the type of an ext
-  ...[4, 8],
-  ...[1, 2, 4, 8],
-  ...[1, 2, 4, 8],
-  ...[2, 3, 5, 9, 17],
-  ...[0, 0, 0],
-  ...[0, 0],
-  ...[0, 0],
-];

@@ -5,8 +5,7 @@
  * and rejects `bin` where it expects a string, so both are written raw, and
  * `str8` is never used. Integers take their shortest unsigned form, also in
  * signed fields. For the messages of this protocol the bytes are then those of
- * the peers themselves. The msgpack library cannot be told to do this, which is
- * why encoding is our own while decoding is not.
+ * the peers themselves. Libraries cannot be told to do this.
  *
  * Source: go-msgpack 0.5.5 in its default configuration.
  */

@@ -12,8 +12,7 @@ const ALL = [
 
 /** The packages that the program imports, and theirs. */
 const BUNDLED = [
-  ...["@leichtgewicht/ip-codec", "@msgpack/msgpack", "@noble/ciphers"],
-  ...["dns-packet", "re2js"],
+  ...["@leichtgewicht/ip-codec", "@noble/ciphers", "dns-packet", "re2js"],
 ];
 
 function release(...args: readonly string[]): Promise<Outcome> {

@@ -119,13 +119,3 @@ Deno.test("MsgpackScanner counts values", () => {
     code: "oversized",
   });
 });
-
-Deno.test("MsgpackScanner notices floats of the value that it scans", () => {
-  const made = scanner();
-  const bytes = bytesOfHex("91ca0000000005");
-  assert.equal(made.scan(bytes, bytes.length), 6);
-  assert.equal(made.hasFloat, true);
-  made.restart(6);
-  assert.equal(made.scan(bytes, bytes.length), 7);
-  assert.equal(made.hasFloat, false);
-});

@@ -1,3 +1,4 @@
+import { encode } from "@msgpack/msgpack";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
@@ -243,6 +244,64 @@ Deno.test("Struct.structs() has undefined for each nil", () => {
     0,
   ]);
   assert.throws(() => structOf("9105").structs("A", LAYOUT), WireError);
+});
+
+Deno.test("Struct is as strict inside as outside", () => {
+  // A float is no integer, and a key is a text, at any depth.
+  const integers = (struct: Struct) =>
+    struct.structs("A", LAYOUT).map((inner) => inner?.uint("B", 9));
+  table(integers, [
+    ["9181a14205", [5]],
+    ["9181a142cb4014000000000000", WireError],
+    ["91810505", WireError],
+  ]);
+  table((struct) => [...struct.bytes("A")], [
+    ["9105", [5]],
+    ["91ca40a00000", WireError],
+  ]);
+});
+
+Deno.test("Struct reads what the library writes", () => {
+  const fields = fc.record({
+    A: fc.record({
+      text: fc.string({ unit: "grapheme", maxLength: 300 }),
+      bytes: fc.uint8Array({ maxLength: 300 }),
+      uint: fc.maxSafeNat(),
+      int: fc.maxSafeInteger(),
+      bool: fc.boolean(),
+      float: fc.double({ noNaN: true }),
+      texts: fc.array(fc.string({ maxLength: 40 }), { maxLength: 20 }),
+      map: fc.dictionary(fc.string({ maxLength: 40 }), fc.string()),
+    }),
+    // What nobody asks for is passed over, whatever it is.
+    B: fc.anything({ withBigInt: false, withNullPrototype: false }),
+  });
+  fc.assert(fc.property(fields, ({ A, B }) => {
+    const bytes = encode({ ignored: B, A, B: 7 }, { ignoreUndefined: true });
+    const struct = Struct.decode(bytes, LAYOUT);
+    const inner = struct.struct("A", Object.keys(A));
+    const entries = [...inner.textMap("map")];
+    assert.deepEqual({
+      text: inner.text("text"),
+      bytes: inner.bytes("bytes"),
+      uint: inner.uint("uint", Number.MAX_SAFE_INTEGER),
+      int: Number(inner.int64("int")),
+      bool: inner.bool("bool"),
+      float: inner.float64("float") + 0,
+      texts: inner.texts("texts"),
+    }, {
+      text: A.text,
+      bytes: A.bytes,
+      uint: A.uint,
+      int: A.int,
+      bool: A.bool,
+      float: A.float + 0,
+      texts: A.texts,
+    });
+    assert.deepEqual(new Map(entries), new Map(Object.entries(A.map)));
+    assert.equal(struct.uint("B", 9), 7);
+    assert.equal(struct.end, bytes.length);
+  }));
 });
 
 Deno.test("Struct.has() tells present from absent and nil", () => {
