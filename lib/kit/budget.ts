@@ -81,6 +81,12 @@ export class SourceBudgets {
     return this.#budgets.size;
   }
 
+  /** Whether `source` could spend `amount` now. Counts as no use of its budget. */
+  has(source: string, amount: number, nowMs: number): boolean {
+    return this.#budgets.get(source)?.has(amount, nowMs) ??
+      amount <= this.#rate.burst;
+  }
+
   /** Spends `amount` of the budget of `source`, or nothing. @returns whether it was spent */
   take(source: string, amount: number, nowMs: number): boolean {
     const budget = this.#budgets.get(source) ?? new Budget(this.#rate);

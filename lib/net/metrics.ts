@@ -54,6 +54,31 @@ const RPC_DEFINITIONS = {
     "",
     "Clients that the control port did not let in, since it was full. Any: somebody opens connections and does not close them",
   ),
+  evictions: counter(
+    "agent.ipc.evicted",
+    "",
+    "Clients that had not introduced themselves and lost their place to a newcomer. Any: somebody opens connections and says nothing",
+  ),
+  lateIntroductions: counter(
+    "agent.ipc.timeout",
+    "",
+    "Clients closed because they did not introduce themselves in time, with a handshake and the token",
+  ),
+  wrongTokens: counter(
+    "agent.ipc.auth_failed",
+    "",
+    "Wrong tokens. Rising: somebody guesses, or a program has an old token",
+  ),
+  heldTokens: counter(
+    "agent.ipc.auth_delayed",
+    "",
+    "Tokens that had to wait, or were refused without a look, because of wrong ones. Any: somebody guesses",
+  ),
+  unloggedLines: counter(
+    "agent.ipc.unlogged",
+    "",
+    "Lines about clients that were left out of the log, being too many",
+  ),
 } as const;
 
 export const RPC_METRICS: MetricSet<typeof RPC_DEFINITIONS> = new MetricSet(

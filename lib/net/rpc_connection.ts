@@ -13,6 +13,7 @@
 import { unreachable } from "../kit/assert.ts";
 import type { LogLevel } from "../kit/log.ts";
 import type { Counter } from "../kit/metrics.ts";
+import { RPC_LIMITS, type RpcLimits } from "../rpc/limits.ts";
 import { filterMembers, needsCompiler } from "../rpc/member_filter.ts";
 import {
   type MemberFilter,
@@ -32,6 +33,7 @@ import {
   ServerSession,
   type SessionOutput,
   type SessionWrite,
+  type TokenGuard,
 } from "../rpc/server_session.ts";
 import type { SerfEvent } from "../serf/event.ts";
 import { NO_KEY_REPORT } from "../serf/key_manager.ts";
@@ -69,6 +71,23 @@ export interface ConnectionOptions {
   readonly refusal?: string;
   /** Counts requests. */
   readonly commands?: Counter;
+  /** `RPC_LIMITS` unless given. */
+  readonly limits?: RpcLimits;
+  /** Absent to compare every token at once. */
+  readonly guard?: TokenGuard;
+  /**
+   * Whether only those can be clients that the system lets in. Else it takes a
+   * token to be one.
+   */
+  readonly isPrivate?: boolean;
+  /** Logs a line that every stranger can cause; the target's log unless given. */
+  complain?(level: LogLevel, text: string): void;
+  /** Called once, when the client may give commands. */
+  onOpen?(): void;
+  /** Its token waits until `compareToken` or `refuseToken` is called. */
+  onTokenHeld?(): void;
+  /** Called when it is closed because it did not introduce itself in time. */
+  onLate?(): void;
   /** Called once, when nothing is left of the connection. */
   onEnd(): void;
 }
@@ -84,6 +103,7 @@ export class Connection {
   readonly #giveUps = new Set<() => void>();
   /** What the write that is under way is made of. */
   #writing: SessionWrite["of"] | undefined;
+  #isOpen = false;
   #isWriteLoopRunning = false;
   #isSettling = false;
   #isLeaving = false;
@@ -96,12 +116,38 @@ export class Connection {
     this.#conn = conn;
     this.#options = options;
     this.#session = new ServerSession(options);
-    if ("setNoDelay" in conn) conn.setNoDelay(true);
-    if (options.refusal !== undefined) this.#bound(REFUSAL_LIMIT_MS);
+    sendAtOnce(conn);
   }
 
   start(): void {
+    const { refusal, limits = RPC_LIMITS } = this.#options;
+    if (refusal !== undefined) this.#bound(REFUSAL_LIMIT_MS);
+    else if (limits.introductionMs !== Infinity) {
+      this.#bound(limits.introductionMs, () => this.#onLate());
+    }
     this.#readAll();
+  }
+
+  /** The turn of the token that is held has come. */
+  compareToken(): void {
+    this.#session.compareToken();
+    this.#settle();
+  }
+
+  /** Ends the connection instead of comparing the token that is held. */
+  refuseToken(): void {
+    this.#session.refuseToken();
+    this.#settle();
+  }
+
+  /** Ends the connection at once, for another client's sake. */
+  evict(): void {
+    this.#complain(
+      "WARN",
+      "agent.ipc: Too many clients that have not introduced themselves, " +
+        `closed: ${this.#options.peer}`,
+    );
+    this.#drop();
   }
 
   offerEvent(event: SerfEvent): void {
@@ -133,7 +179,8 @@ export class Connection {
   async #readAll(): Promise<void> {
     const buffer = new Uint8Array(READ_BYTES);
     while (!this.#session.isClosed) {
-      if (!this.#session.wantsBytes || this.#isAnswering) {
+      const { wantsBytes, isTokenHeld } = this.#session;
+      if (!(wantsBytes || isTokenHeld) || this.#isAnswering) {
         await this.#change.promise;
         continue;
       }
@@ -158,8 +205,38 @@ export class Connection {
       for (const output of outputs) this.#onOutput(output);
     }
     this.#isSettling = false;
+    this.#noticeOpening();
     if (!this.#isWriteLoopRunning) this.#writeAll();
     this.#announceChange();
+  }
+
+  #noticeOpening(): void {
+    if (this.#isOpen || !this.#session.isOpen) return;
+    this.#isOpen = true;
+    // A session that has ended is bounded otherwise by now.
+    if (!this.#session.isClosed) clearTimeout(this.#limit);
+    this.#options.onOpen?.();
+  }
+
+  #onLate(): void {
+    this.#options.onLate?.();
+    this.#complain(
+      "WARN",
+      `agent.ipc: Client did not introduce itself in time, closed: ${this.#options.peer}`,
+    );
+    this.#drop();
+  }
+
+  /**
+   * Logs what a client did wrong. Those that have shown that they may be here are
+   * no strangers, and every line about them is logged.
+   */
+  #complain(level: LogLevel, text: string): void {
+    const { authKey, isPrivate = false, target } = this.#options;
+    const isKnown = this.#session.isOpen && (authKey !== "" || isPrivate);
+    if (isKnown) target.log(level, text);
+    else if (this.#options.complain) this.#options.complain(level, text);
+    else target.log(level, text);
   }
 
   #announceChange(): void {
@@ -179,8 +256,12 @@ export class Connection {
         this.#closeMonitor?.();
         this.#closeMonitor = undefined;
         return;
+      case "holdToken":
+        this.#options.onTokenHeld?.();
+        return;
       case "log":
-        this.#options.target.log(output.level, output.text);
+        if (output.isComplaint) this.#complain(output.level, output.text);
+        else this.#options.target.log(output.level, output.text);
         return;
       case "close":
         this.#bound(CLOSE_LIMIT_MS);
@@ -276,7 +357,7 @@ export class Connection {
       stream.end();
       this.#settle();
     };
-    // Who went away gave up the query, and hears of no end.
+    // A disconnected client has given up the query already.
     if (this.#isDropped) return;
     const waitMs = lastReplyMs + QUERY_END_DELAY_MS - monotonicMs();
     if (waitMs <= 0) return end();
@@ -376,8 +457,8 @@ export class Connection {
   }
 
   #onWriteError(of: SessionWrite["of"], reason: string): void {
-    const { target, peer } = this.#options;
-    target.log(
+    const { peer } = this.#options;
+    this.#complain(
       "ERR",
       of === "answer"
         ? `agent.ipc: Failed to evaluate request: ${reason}`
@@ -402,9 +483,9 @@ export class Connection {
   }
 
   /** Ends everything after so long, instead of what was said before. */
-  #bound(limitMs: number): void {
+  #bound(limitMs: number, end = () => this.#drop()): void {
     clearTimeout(this.#limit);
-    this.#limit = setTimeout(() => this.#drop(), limitMs);
+    this.#limit = setTimeout(end, limitMs);
   }
 
   /** Ends everything now. */
@@ -437,6 +518,15 @@ async function writeWhole(
 ): Promise<void> {
   let rest = bytes;
   while (rest.length > 0) rest = rest.subarray(await conn.write(rest));
+}
+
+/** Small answers leave without waiting for further ones. */
+function sendAtOnce(conn: RpcConn): void {
+  try {
+    if ("setNoDelay" in conn) conn.setNoDelay(true);
+  } catch {
+    // The client is gone already, which the first read tells.
+  }
 }
 
 export function closeQuietly(conn: RpcConn): void {

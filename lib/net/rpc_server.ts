@@ -1,13 +1,24 @@
 /**
  * The agent's RPC port: a listener, and one connection for each client.
  *
+ * Everybody who reaches the port can open connections, send garbage and guess.
+ * Such strangers have a share of the places, of the log and of the tokens that are
+ * compared; see `lib/rpc/limits.ts`.
+ *
  * What happens on a connection is in `rpc_connection.ts`, the protocol in
  * `lib/rpc/server_session.ts`, and what the requests mean in the agent, which is
  * the `RpcTarget`. Source: serf, `ipc.go`.
  */
 
+import { parseIp } from "../kit/address.ts";
+import { hexOf } from "../kit/bytes.ts";
 import { Metrics } from "../kit/metrics.ts";
+import { ClientPlaces } from "../rpc/client_places.ts";
+import { RPC_LIMITS, type RpcLimits } from "../rpc/limits.ts";
 import { RpcErrorText } from "../rpc/protocol.ts";
+import { TokenGate } from "../rpc/token_gate.ts";
+import { ClientLines } from "./client_lines.ts";
+import { monotonicMs } from "./clock.ts";
 import { RPC_METRICS, type RpcMetrics } from "./metrics.ts";
 import { closeQuietly, Connection } from "./rpc_connection.ts";
 import type { RpcTarget } from "./rpc_target.ts";
@@ -29,15 +40,17 @@ export interface RpcServerOptions {
   readonly authKey: string;
   /** Where to count; absent, in one of its own. */
   readonly metrics?: Metrics;
+  /** What clients may cost; `RPC_LIMITS` unless given. */
+  readonly limits?: RpcLimits;
 }
 
-/** Clients served at once; further ones are told so, and go. */
-export const CONNECTIONS_MAX = 1_024;
 /** Clients that are being told so at once; further ones are closed without a word. */
 export const REFUSALS_MAX = 64;
 /** First and longest pause after a failed accept, ms; doubles in between. */
 const ACCEPT_PAUSE_MIN_MS = 5;
 const ACCEPT_PAUSE_MAX_MS = 1_000;
+/** How often waiting tokens are looked after, ms. */
+const GATE_INTERVAL_MS = 20;
 
 export class RpcServer {
   /** What is listened on. */
@@ -46,8 +59,12 @@ export class RpcServer {
   readonly #target: RpcTarget;
   readonly #authKey: string;
   readonly #counts: RpcMetrics;
+  readonly #limits: RpcLimits;
+  readonly #lines: ClientLines;
   readonly #listener: RpcListener;
-  readonly #connections = new Set<Connection>();
+  readonly #places: ClientPlaces<Connection>;
+  readonly #gate: TokenGate<Connection>;
+  #gateTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #refused = new Set<Connection>();
   readonly #unsubscribe: () => void;
   #isShutDown = false;
@@ -61,10 +78,18 @@ export class RpcServer {
     this.#target = options.target;
     this.#authKey = options.authKey;
     this.#counts = (options.metrics ?? new Metrics()).of(RPC_METRICS);
+    this.#limits = options.limits ?? RPC_LIMITS;
+    this.#places = new ClientPlaces(this.#limits);
+    this.#gate = new TokenGate(this.#limits);
+    this.#lines = new ClientLines({
+      log: (level, text) => this.#target.log(level, text),
+      unlogged: this.#counts.unloggedLines,
+      limits: this.#limits,
+    });
     this.#listener = RpcListener.open(options.at);
     this.endpoint = this.#listener.endpoint;
     this.#unsubscribe = this.#target.subscribeEvents((event) => {
-      for (const connection of this.#connections) connection.offerEvent(event);
+      for (const client of this.#places.admitted) client.offerEvent(event);
     });
     this.#acceptAll();
   }
@@ -76,7 +101,7 @@ export class RpcServer {
 
   /** Clients that are served. */
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#places.size;
   }
 
   /**
@@ -89,8 +114,10 @@ export class RpcServer {
     this.#isShutDown = true;
     this.#unsubscribe();
     this.#listener.close();
-    const connections = [...this.#connections, ...this.#refused];
+    clearTimeout(this.#gateTimer);
+    const connections = [...this.#places.all(), ...this.#refused];
     await Promise.all(connections.map((each) => each.shutdown()));
+    this.#lines.close();
   }
 
   async #acceptAll(): Promise<void> {
@@ -117,32 +144,105 @@ export class RpcServer {
 
   #admit(conn: RpcConn): void {
     const peer = peerOf(conn, this.endpoint);
-    if (this.#connections.size < CONNECTIONS_MAX) {
-      this.#counts.accepts.add();
-      this.#target.log("INFO", `agent.ipc: Accepted client: ${peer}`);
-      this.#start(conn, { peer, among: this.#connections });
-      return;
+    const source = sourceOf(conn);
+    const client = this.#connect(conn, peer, source);
+    const admission = this.#places.place(client, source);
+    if (admission.kind === "refused") return this.#refuse(conn, peer);
+    if (admission.evicted !== undefined) {
+      this.#counts.evictions.add();
+      admission.evicted.evict();
     }
-    this.#counts.refusals.add();
-    this.#target.log("WARN", `agent.ipc: Too many clients, refused: ${peer}`);
-    const refusal = RpcErrorText.tooManyClients;
-    if (this.#refused.size >= REFUSALS_MAX) closeQuietly(conn);
-    else this.#start(conn, { peer, refusal, among: this.#refused });
+    this.#counts.accepts.add();
+    this.#lines.accepted(peer);
+    client.start();
   }
 
-  #start(
-    conn: RpcConn,
-    options: { peer: string; refusal?: string; among: Set<Connection> },
-  ): void {
-    const { among, ...rest } = options;
-    const connection = new Connection(conn, {
+  /** Makes a client, which does nothing before it is started. */
+  #connect(conn: RpcConn, peer: string, source: string): Connection {
+    const client = new Connection(conn, {
       target: this.#target,
       authKey: this.#authKey,
+      peer,
       commands: this.#counts.commands,
-      ...rest,
-      onEnd: () => among.delete(connection),
+      limits: this.#limits,
+      guard: {
+        isOpen: () => this.#gate.isOpen(source, monotonicMs()),
+        onWrong: () => {
+          this.#counts.wrongTokens.add();
+          this.#gate.onWrong(source, monotonicMs());
+        },
+      },
+      isPrivate: "path" in this.endpoint,
+      complain: (level, text) => this.#lines.complain(level, text),
+      onOpen: () => this.#places.admit(client),
+      onTokenHeld: () => this.#holdToken(client, source),
+      onLate: () => this.#counts.lateIntroductions.add(),
+      onEnd: () => {
+        this.#places.remove(client);
+        this.#gate.forget(client);
+      },
     });
-    among.add(connection);
-    connection.start();
+    return client;
+  }
+
+  /** Tells a client that there is no room, if not too many are being told so. */
+  #refuse(conn: RpcConn, peer: string): void {
+    this.#counts.refusals.add();
+    this.#lines.complain(
+      "WARN",
+      `agent.ipc: Too many clients, refused: ${peer}`,
+    );
+    if (this.#refused.size >= REFUSALS_MAX) return closeQuietly(conn);
+    const refused = new Connection(conn, {
+      target: this.#target,
+      authKey: this.#authKey,
+      peer,
+      refusal: RpcErrorText.tooManyClients,
+      complain: (level, text) => this.#lines.complain(level, text),
+      onEnd: () => this.#refused.delete(refused),
+    });
+    this.#refused.add(refused);
+    refused.start();
+  }
+
+  #holdToken(client: Connection, source: string): void {
+    this.#counts.heldTokens.add();
+    if (!this.#gate.wait(client, source)) return client.refuseToken();
+    this.#places.hold(client);
+    this.#compareTokens();
+  }
+
+  /** Compares the waiting tokens whose turn has come, and looks again for others. */
+  #compareTokens(): void {
+    let client: Connection | undefined;
+    while ((client = this.#gate.next(monotonicMs())) !== undefined) {
+      this.#places.release(client);
+      client.compareToken();
+    }
+    if (!this.#gate.hasWaiting || this.#isShutDown) return;
+    this.#gateTimer ??= setTimeout(() => {
+      this.#gateTimer = undefined;
+      this.#compareTokens();
+    }, GATE_INTERVAL_MS);
   }
 }
+
+/**
+ * What a client shares its limits with: an IPv4 address, or the network of an IPv6
+ * address, whose owner has all addresses in it. Clients of a socket in the file
+ * system have one source together.
+ */
+export function sourceOf(conn: RpcConn): string {
+  const { remoteAddr } = conn;
+  if (remoteAddr.transport !== "tcp") return "";
+  const { hostname } = remoteAddr;
+  const ip = parseIp(hostname);
+  if (ip?.length !== 16) return hostname;
+  const bytes = hexOf(ip);
+  return bytes.startsWith(IPV4_IN_IPV6)
+    ? ip.subarray(12).join(".")
+    : bytes.slice(0, 16);
+}
+
+/** How an IPv4 address begins that is written as an IPv6 one. */
+const IPV4_IN_IPV6 = "00000000000000000000ffff";

@@ -74,6 +74,8 @@ export const RpcErrorText = {
   tooManyStreams: "Too many streams on this connection",
   /** Ours alone, for the same reason. */
   tooManyQueries: "Too many queries on this connection",
+  /** Ours alone: the original lets everybody try as many tokens as they like. */
+  tooManyTokens: "Too many wrong tokens from this address",
 } as const;
 
 /** A member as it travels. Every `Member` of `lib/serf` is one. */

@@ -9,7 +9,9 @@
  *                                     └─ at once when the agent has no token
  *
  * While `new`, anything but a handshake ends the connection. While `shaken`,
- * anything but a handshake or auth is refused, and the connection stays.
+ * anything but a handshake or auth is refused, and the connection stays. A client
+ * that is not `open` is a stranger: few requests and few wrong tokens end its
+ * connection, see `limits.ts`.
  *
  *                ┌──────────────── answered by ourselves ───────────────┐
  *                ▼                                                      │
@@ -18,6 +20,8 @@
  *                │ └── droppedBody ◀─ refused, has body │ for the agent │
  *                │                                      ▼               │
  *                └──command without body────────▶ performing ──answer──┘
+ *
+ *     body of auth ──too many wrong ones lately──▶ heldToken ──compareToken──▶ header
  *
  *                from anywhere: closed
  *
@@ -45,6 +49,7 @@ import type { QueryEvent, QueryReply, SerfEvent } from "../serf/event.ts";
 import { WireError } from "../wire/wire_error.ts";
 import { isSameSecret } from "./auth.ts";
 import { isEventWanted, parseEventFilters } from "./event_filter.ts";
+import { RPC_LIMITS, type RpcLimits } from "./limits.ts";
 import { PendingQueries } from "./pending_queries.ts";
 import {
   QUERIES_MAX,
@@ -85,7 +90,15 @@ export type SessionOutput =
   /** Follow the log at this level: call `startMonitor`, then `offerLog`. */
   | { readonly kind: "openMonitor"; readonly level: LogLevel }
   | { readonly kind: "closeMonitor" }
-  | { readonly kind: "log"; readonly level: LogLevel; readonly text: string }
+  /** Call `compareToken` or `refuseToken` when the token's turn has come. */
+  | { readonly kind: "holdToken" }
+  | {
+    readonly kind: "log";
+    readonly level: LogLevel;
+    readonly text: string;
+    /** Whether it is about what the client sent, which it may repeat at will. */
+    readonly isComplaint: boolean;
+  }
   /** Close the connection once the responses have left. */
   | { readonly kind: "close" };
 
@@ -94,6 +107,14 @@ export interface SessionWrite {
   /** An answer to a request, or the kind of record that comes first. */
   readonly of: "answer" | RecordWord;
   readonly bytes: Uint8Array;
+}
+
+/** What the session must ask and tell while tokens are tried. */
+export interface TokenGuard {
+  /** Whether a token of this client may be compared now. */
+  isOpen(): boolean;
+  /** One was wrong. */
+  onWrong(): void;
 }
 
 export interface SessionOptions {
@@ -105,6 +126,10 @@ export interface SessionOptions {
   readonly refusal?: string;
   /** Counts requests, from the handshake on. */
   readonly commands?: Counter;
+  /** `RPC_LIMITS` unless given. */
+  readonly limits?: Pick<RpcLimits, "strangerRequestsMax" | "wrongTokensMax">;
+  /** Absent to compare every token at once. */
+  readonly guard?: TokenGuard;
 }
 
 /** Records that were dropped, as the log names them. */
@@ -120,6 +145,8 @@ type Reading =
   }
   | { readonly kind: "droppedBody" }
   | { readonly kind: "performing" }
+  /** `bytesBehind`: how many bytes have come since. */
+  | { kind: "heldToken"; readonly key: string; bytesBehind: number }
   | { readonly kind: "closed" };
 
 export class ServerSession {
@@ -127,10 +154,14 @@ export class ServerSession {
   readonly #peer: string;
   readonly #refusal: string | undefined;
   readonly #commands: Counter | undefined;
+  readonly #limits: NonNullable<SessionOptions["limits"]>;
+  readonly #guard: TokenGuard | undefined;
   readonly #cutter = new ValueCutter(STRANGER_LIMITS);
   #access: Access = "new";
   #reading: Reading = { kind: "header" };
   #header: RequestHeader = { command: "", seq: 0n };
+  #strangerRequests = 0;
+  #wrongTokens = 0;
   readonly #outputs: SessionOutput[] = [];
   /** Headers and bodies that wait, in order; they leave together. */
   #responses: Uint8Array[] = [];
@@ -145,12 +176,27 @@ export class ServerSession {
     this.#peer = options.peer;
     this.#refusal = options.refusal;
     this.#commands = options.commands;
+    this.#limits = options.limits ?? RPC_LIMITS;
+    this.#guard = options.guard;
   }
 
   /** Whether more bytes would be looked at now. */
   get wantsBytes(): boolean {
     const { kind } = this.#reading;
-    return kind !== "performing" && kind !== "closed";
+    return kind !== "performing" && kind !== "heldToken" && kind !== "closed";
+  }
+
+  /**
+   * Whether a token waits for its turn. Bytes are kept then, not looked at. They
+   * are to be read all the same: a client that has gone must not stay in line.
+   */
+  get isTokenHeld(): boolean {
+    return this.#reading.kind === "heldToken";
+  }
+
+  /** Whether the client may give commands; for ever, once it may. */
+  get isOpen(): boolean {
+    return this.#access === "open";
   }
 
   /** Whether there are streams that events could go to. */
@@ -171,6 +217,12 @@ export class ServerSession {
   handleBytes(bytes: Uint8Array): void {
     if (this.isClosed) return;
     this.#cutter.push(bytes);
+    if (this.#reading.kind === "heldToken") {
+      this.#reading.bytesBehind += bytes.length;
+      if (this.#reading.bytesBehind <= STRANGER_LIMITS.bytesMax) return;
+      this.#logRequestError("too many bytes before the answer to auth");
+      this.#close();
+    }
     this.#advance();
   }
 
@@ -222,6 +274,26 @@ export class ServerSession {
   /** The query that the client was told as `id`, if it may still be answered. */
   pendingQuery(id: bigint): QueryEvent | undefined {
     return this.#pending.get(id);
+  }
+
+  /** Answers the token that was held, and goes on to the next request. */
+  compareToken(): void {
+    if (this.#reading.kind !== "heldToken") return;
+    const { key } = this.#reading;
+    this.#reading = { kind: "header" };
+    this.#authenticate(key);
+    this.#advance();
+  }
+
+  /** Ends the connection instead of looking at the token that was held. */
+  refuseToken(): void {
+    if (this.#reading.kind !== "heldToken") return;
+    this.#respond(RpcErrorText.tooManyTokens);
+    this.#complain(
+      "WARN",
+      `agent.ipc: Too many tokens wait to be compared, refused: ${this.#peer}`,
+    );
+    this.#close();
   }
 
   /** Ends the connection instead of answering the request handed out last. */
@@ -321,9 +393,17 @@ export class ServerSession {
     const { command } = this.#header;
     const format = commandFormat(command);
     const isRequest = this.#access !== "new" || command === "handshake";
+    if (!this.isOpen) this.#strangerRequests++;
     if (isRequest && this.#refusal === undefined) this.#commands?.add();
     if (this.#refusal !== undefined) {
       this.#respond(this.#refusal);
+      this.#close();
+    } else if (this.#strangerRequests > this.#limits.strangerRequestsMax) {
+      this.#complain(
+        "WARN",
+        "agent.ipc: Too many requests before the client was let in, " +
+          `closed: ${this.#peer}`,
+      );
       this.#close();
     } else if (this.#access === "new" && command !== "handshake") {
       this.#respond(RpcErrorText.handshakeRequired);
@@ -332,7 +412,7 @@ export class ServerSession {
     } else if (
       this.#access === "shaken" && command !== "handshake" && command !== "auth"
     ) {
-      this.#log("WARN", "agent.ipc: Client sending commands before auth");
+      this.#complain("WARN", "agent.ipc: Client sending commands before auth");
       this.#respond(RpcErrorText.authRequired);
       if (format?.hasBody === true) this.#reading = { kind: "droppedBody" };
     } else if (format === undefined) {
@@ -352,7 +432,7 @@ export class ServerSession {
       case "handshake":
         return this.#respond(this.#shakeHands(request.version));
       case "auth":
-        return this.#respond(this.#authenticate(request.key));
+        return this.#onToken(request.key);
       case "stream":
         return this.#respond(this.#openStream(request.filter));
       case "monitor":
@@ -387,10 +467,28 @@ export class ServerSession {
     return "";
   }
 
-  #authenticate(key: string): string {
-    if (!isSameSecret(key, this.#authKey)) return RpcErrorText.invalidAuthToken;
-    this.#open();
-    return "";
+  #onToken(key: string): void {
+    // A client that is in has nothing to find out.
+    if (this.isOpen || this.#guard === undefined || this.#guard.isOpen()) {
+      return this.#authenticate(key);
+    }
+    this.#reading = { kind: "heldToken", key, bytesBehind: 0 };
+    this.#outputs.push({ kind: "holdToken" });
+  }
+
+  #authenticate(key: string): void {
+    if (isSameSecret(key, this.#authKey)) {
+      this.#open();
+      return this.#respond("");
+    }
+    this.#respond(RpcErrorText.invalidAuthToken);
+    if (this.isOpen) return;
+    this.#guard?.onWrong();
+    this.#wrongTokens++;
+    const isLast = this.#wrongTokens >= this.#limits.wrongTokensMax;
+    const end = isLast ? `, closed after ${this.#wrongTokens}` : "";
+    this.#complain("WARN", `agent.ipc: Wrong token of ${this.#peer}${end}`);
+    if (isLast) this.#close();
   }
 
   #open(): void {
@@ -451,22 +549,31 @@ export class ServerSession {
   }
 
   #logHeaderError(reason: string): void {
-    this.#log("ERR", `agent.ipc: failed to decode request header: ${reason}`);
+    this.#complain(
+      "ERR",
+      `agent.ipc: failed to decode request header: ${reason}`,
+    );
   }
 
   #logRequestError(reason: string): void {
-    this.#log("ERR", `agent.ipc: Failed to evaluate request: ${reason}`);
+    this.#complain("ERR", `agent.ipc: Failed to evaluate request: ${reason}`);
   }
 
   #logDrop(what: Dropped): void {
-    this.#log("WARN", this.#dropText(what));
+    const text = this.#dropText(what);
+    this.#outputs.push({
+      kind: "log",
+      level: "WARN",
+      text,
+      isComplaint: false,
+    });
   }
 
   #dropText(what: Dropped): string {
     return `agent.ipc: Dropping ${what} to ipc.client: ${this.#peer}`;
   }
 
-  #log(level: LogLevel, text: string): void {
-    this.#outputs.push({ kind: "log", level, text });
+  #complain(level: LogLevel, text: string): void {
+    this.#outputs.push({ kind: "log", level, text, isComplaint: true });
   }
 }

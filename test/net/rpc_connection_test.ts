@@ -16,11 +16,7 @@ import {
   type RpcConn,
   type RpcEndpoint,
 } from "../../lib/net/rpc_endpoint.ts";
-import {
-  CONNECTIONS_MAX,
-  REFUSALS_MAX,
-  RpcServer,
-} from "../../lib/net/rpc_server.ts";
+import { REFUSALS_MAX, RpcServer } from "../../lib/net/rpc_server.ts";
 import {
   encodeEvent,
   encodeForceLeave,
@@ -35,6 +31,7 @@ import {
   encodeStop,
   encodeStream,
 } from "../../lib/rpc/client_bodies.ts";
+import { RPC_LIMITS, type RpcLimits } from "../../lib/rpc/limits.ts";
 import { RESPONSE_LIMITS, ValueCutter } from "../../lib/rpc/protocol.ts";
 import { RpcWriter } from "../../lib/rpc/writer.ts";
 import { NO_KEY_REPORT } from "../../lib/serf/key_manager.ts";
@@ -57,11 +54,18 @@ async function serving(
       counts: RpcMetrics;
     },
   ) => Promise<void>,
+  limits: RpcLimits = RPC_LIMITS,
 ): Promise<void> {
   const target = new FakeTarget();
   const metrics = new Metrics();
   const counts = metrics.of(RPC_METRICS);
-  const server = RpcServer.start({ target, at, authKey: "", metrics });
+  const server = RpcServer.start({
+    target,
+    at,
+    authKey: "",
+    metrics,
+    limits,
+  });
   const address = formatRpcEndpoint(server.endpoint);
   try {
     await test({ target, server, address, counts });
@@ -370,17 +374,14 @@ function countValues(bytes: Uint8Array): number {
   return count;
 }
 
-Deno.test("clients beyond the limit are told so, and nobody else notices", () =>
-  serving(TCP, async ({ target, server, address, counts }) => {
+Deno.test("clients beyond the limit are told so, and nobody else notices", async () => {
+  const clientsMax = 100;
+  await serving(TCP, async ({ target, server, address, counts }) => {
     const first = await RpcClient.connect({ address });
-    const conns: RpcConn[] = [];
-    while (conns.length < CONNECTIONS_MAX - 1) {
-      conns.push(await dialRpc(address));
+    const clients: RpcClient[] = [];
+    while (clients.length < clientsMax - 1) {
+      clients.push(await RpcClient.connect({ address }));
     }
-    await until(
-      "all are accepted",
-      () => server.connectionCount === CONNECTIONS_MAX,
-    );
     for (let i = 0; i < 3; i++) {
       await assert.rejects(RpcClient.connect({ address }), {
         message: "Too many clients of this agent",
@@ -388,7 +389,7 @@ Deno.test("clients beyond the limit are told so, and nobody else notices", () =>
     }
     assert.deepEqual(
       [counts.accepts.value, counts.refusals.value, counts.commands.value],
-      [CONNECTIONS_MAX, 3, 1],
+      [clientsMax, 3, clientsMax],
     );
     assert.deepEqual(await first.members(), []);
     // Those who say nothing are held for a moment, and not many of them.
@@ -401,19 +402,20 @@ Deno.test("clients beyond the limit are told so, and nobody else notices", () =>
     });
     await Promise.all(silent.map(readToEnd));
     for (const conn of silent) conn.close();
-    assert.equal(server.connectionCount, CONNECTIONS_MAX);
+    assert.equal(server.connectionCount, clientsMax);
     const refused = target.logged.filter((line) =>
       line.startsWith("[WARN] agent.ipc: Too many clients, refused: 127.0.0.1:")
     );
     assert.ok(refused.length > 3 + REFUSALS_MAX);
-    conns.pop()?.close();
+    clients.pop()?.close();
     await until(
       "there is room",
-      () => server.connectionCount < CONNECTIONS_MAX,
+      () => server.connectionCount < clientsMax,
     );
     const next = await RpcClient.connect({ address });
     assert.deepEqual(await next.members(), []);
     next.close();
     first.close();
-    for (const conn of conns) conn.close();
-  }));
+    for (const client of clients) client.close();
+  }, { ...RPC_LIMITS, clientsMax });
+});

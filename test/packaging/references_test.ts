@@ -139,7 +139,7 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
     "agent/syslog.ts WAITING_MAX",
     "agent/syslog.ts LINE_BYTES_MAX",
   ],
-  "Clients of the control": ["net/rpc_server.ts CONNECTIONS_MAX"],
+  "Clients of the control": ["rpc/limits.ts clientsMax"],
   "An entry of the": ["agent/log.ts ENTRY_LENGTH_MAX"],
   "Streams of one client": [
     "rpc/protocol.ts STREAMS_MAX",

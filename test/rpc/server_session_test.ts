@@ -120,7 +120,11 @@ Deno.test("ServerSession refuses commands before auth once, and drops their bodi
   ]);
   const outputs = session.drain();
   const complaint = "[WARN] agent.ipc: Client sending commands before auth";
-  assert.deepEqual(logOf(outputs), [complaint, complaint]);
+  assert.deepEqual(logOf(outputs), [
+    complaint,
+    complaint,
+    `[WARN] agent.ipc: Wrong token of ${PEER}`,
+  ]);
   assert.deepEqual(outputs.at(-1), {
     kind: "request",
     request: { kind: "stats" },
