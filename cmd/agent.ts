@@ -194,7 +194,7 @@ async function runAgent(
   let discovery: Discovery | undefined;
   try {
     discovery = await discover(agent, settings, log);
-    const rpcAt = await agent.serveRpc();
+    const rpcAt = await agent.serveRpc(() => telemetry.report());
     terminal.keepOnly(agentNeeds(settings, {
       hasConfigFiles: sources.hasFiles,
       isInit: init !== undefined,

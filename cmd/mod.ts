@@ -67,6 +67,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     synopsis: "Lists the members of the cluster",
     load: () => import("./members.ts"),
   },
+  "metrics": {
+    synopsis: "Shows what an agent counted in the last minute",
+    load: () => import("./metrics.ts"),
+  },
   "monitor": {
     synopsis: "Follows the log and the events of an agent",
     load: () => import("./monitor.ts"),

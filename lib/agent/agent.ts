@@ -37,7 +37,12 @@ import {
 } from "../net/rpc_endpoint.ts";
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
 import { listenErrorText, systemErrorText } from "../net/system_error.ts";
-import type { RpcKeyRequest, RpcQuery, TagChanges } from "../rpc/protocol.ts";
+import type {
+  RpcKeyRequest,
+  RpcMetricsReport,
+  RpcQuery,
+  TagChanges,
+} from "../rpc/protocol.ts";
 import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import { INTERNAL_PREFIX, PING_QUERY } from "../serf/internal_query.ts";
 import { NO_KEY_REPORT } from "../serf/key_manager.ts";
@@ -80,6 +85,10 @@ export class Agent implements RpcTarget {
   readonly #onDown: () => void;
   readonly #listeners = new Set<(event: SerfEvent) => void>();
   readonly #handlers: EventHandlers;
+  #recentMetrics: () => RpcMetricsReport = () => ({
+    startedMs: 0,
+    intervals: [],
+  });
   #rpc: RpcServer | undefined;
   #shutdown: Promise<void> | undefined;
 
@@ -152,10 +161,14 @@ export class Agent implements RpcTarget {
   /**
    * Opens the control port.
    *
+   * @param recentMetrics what `metrics` is answered with; absent, with nothing
    * @returns where it listens
    * @throws {AgentStartError} when it cannot be opened; the agent goes on
    */
-  async serveRpc(): Promise<RpcEndpoint> {
+  async serveRpc(
+    recentMetrics: () => RpcMetricsReport = this.#recentMetrics,
+  ): Promise<RpcEndpoint> {
+    this.#recentMetrics = recentMetrics;
     const at = await this.#resolveRpcAddress();
     try {
       this.#rpc = RpcServer.start({
@@ -365,6 +378,11 @@ export class Agent implements RpcTarget {
       ["tags", this.#driver.localMember().tags],
       ["event_handlers", this.#handlers.stats()],
     ]);
+  }
+
+  /** What was counted in the last minute, if somebody keeps that. */
+  recentMetrics(): RpcMetricsReport {
+    return this.#recentMetrics();
   }
 
   /**

@@ -19,7 +19,13 @@
 
 import type { Metric, MetricKind } from "../kit/metrics.ts";
 import { wallMs } from "../net/clock.ts";
+import type {
+  RpcMetricsInterval,
+  RpcMetricsReport,
+  RpcMetricTally,
+} from "../rpc/protocol.ts";
 import type { MetricNames } from "./metric_name.ts";
+import { metricsText } from "./metrics_text.ts";
 
 /** Length of an interval, ms. */
 const INTERVAL_MS = 10_000;
@@ -31,11 +37,7 @@ const INTERVALS_MAX = 6;
  */
 const METRICS_MAX = 1_024;
 
-const LETTERS: Readonly<Record<MetricKind, string>> = {
-  gauge: "G",
-  counter: "C",
-  sample: "S",
-};
+/** In the order in which a dump has them. */
 const KINDS: readonly MetricKind[] = ["gauge", "counter", "sample"];
 
 /** What became of one metric in one interval. */
@@ -101,13 +103,18 @@ export class RecentMetrics {
 
   /** All finished intervals, oldest first; a line for each metric. */
   dump(): string {
+    return metricsText(this.report());
+  }
+
+  /** All finished intervals, oldest first. */
+  report(): RpcMetricsReport {
     // A minute of silence has forgotten what was before.
     const running = this.#intervalAt(this.#nowMs());
     const oldestMs = running.startMs - (INTERVALS_MAX - 1) * INTERVAL_MS;
-    return this.#intervals
+    const intervals = this.#intervals
       .filter((each) => each !== running && each.startMs >= oldestMs)
-      .flatMap((each) => this.#linesOf(each))
-      .join("");
+      .map((each) => this.#reportOf(each));
+    return { startedMs: this.#startedMs, intervals };
   }
 
   #intervalAt(nowMs: number): Interval {
@@ -119,68 +126,16 @@ export class RecentMetrics {
     return begun;
   }
 
-  #linesOf({ startMs, tallies }: Interval): string[] {
-    const start = goTime(new Date(startMs));
-    return KINDS.flatMap((kind) =>
+  #reportOf({ startMs, tallies }: Interval): RpcMetricsInterval {
+    const metrics: RpcMetricTally[] = KINDS.flatMap((kind) =>
       [...tallies]
         .filter(([metric]) => metric.kind === kind)
         .map(([metric, tally]) => {
-          const shown = kind === "gauge"
-            ? tally.last.toFixed(3)
-            : this.#tallyText(tally);
+          const { count, sum, min, max, deviation, last, lastMs } = tally;
           const name = this.#names.of(metric);
-          return `[${start}][${LETTERS[kind]}] '${name}': ${shown}\n`;
+          return { kind, name, count, sum, min, max, deviation, last, lastMs };
         })
     );
+    return { startMs, metrics };
   }
-
-  #tallyText(tally: Tally): string {
-    const { count, sum, min, max, deviation, lastMs } = tally;
-    const sinceStart = (lastMs - this.#startedMs) / 1_000;
-    const sign = sinceStart < 0 ? "" : "+";
-    const details = deviation === 0 ? [] : [
-      `Min: ${min.toFixed(3)}`,
-      `Mean: ${(sum / count).toFixed(3)}`,
-      `Max: ${max.toFixed(3)}`,
-      `Stddev: ${deviation.toFixed(3)}`,
-    ];
-    return [
-      `Count: ${count}`,
-      ...details,
-      `Sum: ${sum.toFixed(3)}`,
-      `LastUpdated: ${goTime(new Date(lastMs))}`,
-      `m=${sign}${sinceStart.toFixed(9)}`,
-    ].join(" ");
-  }
-}
-
-/**
- * Local time as Go prints it: `2026-11-20 13:00:42.377 +0000 UTC`.
- *
- * Go takes the name of the zone from the system's table; where the runtime knows
- * no short one, the offset stands in for it, as Go has it for zones without.
- */
-export function goTime(at: Date): string {
-  const two = (value: number) => String(value).padStart(2, "0");
-  const date = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())];
-  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two);
-  const fraction = String(at.getMilliseconds()).padStart(3, "0")
-    .replace(/0+$/, "");
-  const east = -at.getTimezoneOffset();
-  const sign = east < 0 ? "-" : "+";
-  const minutes = Math.abs(east);
-  const offset = sign + two(Math.floor(minutes / 60)) + two(minutes % 60);
-  return [
-    date.join("-"),
-    time.join(":") + (fraction === "" ? "" : `.${fraction}`),
-    offset,
-    zoneName(at) ?? offset,
-  ].join(" ");
-}
-
-function zoneName(at: Date): string | undefined {
-  const format = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
-  const name = format.formatToParts(at)
-    .find(({ type }) => type === "timeZoneName")?.value;
-  return name !== undefined && /^[A-Z]{3,5}$/.test(name) ? name : undefined;
 }

@@ -19,6 +19,7 @@ import {
   type Metrics,
   MetricSet,
 } from "../kit/metrics.ts";
+import type { RpcMetricsReport } from "../rpc/protocol.ts";
 import { openDatagrams, openStream } from "./line_connections.ts";
 import { LineSink, type LineSinkOptions } from "./line_sink.ts";
 import { MetricNames } from "./metric_name.ts";
@@ -107,6 +108,11 @@ export class Telemetry implements AsyncDisposable {
   /** The last minute, as text with a line for each metric and interval. */
   dump(): string {
     return this.#recent.dump();
+  }
+
+  /** The last minute, as `dump` shows it. */
+  report(): RpcMetricsReport {
+    return this.#recent.report();
   }
 
   /** Sends what is still to be sent, for at most 200 ms, and ends. */

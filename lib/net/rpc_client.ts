@@ -26,6 +26,7 @@ import {
   readKeysBody,
   readLogBody,
   readMembersBody,
+  readMetricsBody,
   readQueryRecord,
   readStatsBody,
   type RpcQueryRequest,
@@ -33,8 +34,10 @@ import {
 import {
   type MemberFilter,
   RPC_ADDRESS_DEFAULT,
+  RpcErrorText,
   type RpcKeyReport,
   type RpcMember,
+  type RpcMetricsReport,
   type RpcStats,
   type TagChanges,
 } from "../rpc/protocol.ts";
@@ -62,6 +65,9 @@ export type {
   MemberFilter,
   RpcKeyReport,
   RpcMember,
+  RpcMetricsInterval,
+  RpcMetricsReport,
+  RpcMetricTally,
   RpcQuery,
   RpcStats,
   TagChanges,
@@ -103,6 +109,11 @@ export class KeyRequestError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** The agent does not have the command that was asked of it. */
+export class UnsupportedCommandError extends Error {
+  override name = "UnsupportedCommandError";
 }
 
 /** A query as a client asks it; only the name is needed. See `RpcQuery`. */
@@ -301,6 +312,25 @@ export class RpcClient {
   /** Figures and facts of the agent, by section, as `serf info` shows them. */
   async stats(): Promise<RpcStats> {
     return readStatsBody(await this.#caller.request("stats", "onSuccess"));
+  }
+
+  /**
+   * What the agent has counted in the last minute, in intervals of 10 s; the
+   * running one is left out.
+   *
+   * @throws {UnsupportedCommandError} when the agent does not have this command,
+   * as HashiCorp's does not; it ends the connection then
+   */
+  async metrics(): Promise<RpcMetricsReport> {
+    try {
+      return readMetricsBody(
+        await this.#caller.request("metrics", "onSuccess"),
+      );
+    } catch (cause) {
+      const { message } = cause as Error;
+      if (message !== RpcErrorText.unsupportedCommand) throw cause;
+      throw new UnsupportedCommandError(message, { cause });
+    }
   }
 
   /** Where a node is in the network; `undefined` when the agent cannot say. */

@@ -26,6 +26,7 @@ import {
   encodeJoinBody,
   encodeKeysBody,
   encodeMembersBody,
+  encodeMetricsBody,
   encodeStatsBody,
 } from "../rpc/response.ts";
 import {
@@ -305,6 +306,10 @@ export class Connection {
         return { error: "", body: encodeMembersBody(target.members()) };
       case "stats":
         return { error: "", body: encodeStatsBody(target.stats()) };
+      case "metrics": {
+        const body = encodeMetricsBody(target.recentMetrics());
+        return { error: "", body };
+      }
       case "getCoordinate": {
         const coordinate = target.coordinate(request.node);
         return { error: "", body: encodeCoordinateBody(coordinate) };

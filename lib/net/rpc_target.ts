@@ -5,7 +5,12 @@
  */
 
 import type { LogLevel } from "../kit/log.ts";
-import type { RpcKeyRequest, RpcQuery, TagChanges } from "../rpc/protocol.ts";
+import type {
+  RpcKeyRequest,
+  RpcMetricsReport,
+  RpcQuery,
+  TagChanges,
+} from "../rpc/protocol.ts";
 import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import type { Member } from "../serf/member.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
@@ -34,6 +39,8 @@ export interface RpcTarget {
   /** Changes the agent's tags and resolves once a peer knows them. */
   changeTags(changes: TagChanges): Promise<void>;
   stats(): ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** What was counted in the last minute. */
+  recentMetrics(): RpcMetricsReport;
   /** `undefined` when the node's coordinate is not known. */
   coordinate(node: string): CoordinateRecord | undefined;
   /** @returns ends the subscription */

@@ -20,6 +20,9 @@ import {
   RPC_VERSION,
   type RpcKeyReport,
   type RpcMember,
+  type RpcMetricsInterval,
+  type RpcMetricsReport,
+  type RpcMetricTally,
   type RpcQuery,
   type RpcStats,
   type TagChanges,
@@ -135,10 +138,7 @@ export function readJoinBody(body: MsgpackValue | undefined): number {
 }
 
 export function readMembersBody(body: MsgpackValue | undefined): RpcMember[] {
-  const members = readStruct(body).get("Members") ?? null;
-  if (members === null) return [];
-  if (!Array.isArray(members)) throw wrongType("Members", "list");
-  return members.map(readMember);
+  return readList(readStruct(body).get("Members"), "Members").map(readMember);
 }
 
 export function readStatsBody(body: MsgpackValue | undefined): RpcStats {
@@ -147,6 +147,45 @@ export function readStatsBody(body: MsgpackValue | undefined): RpcStats {
     stats.set(section, readTextMap(entries, section) ?? new Map());
   }
   return stats;
+}
+
+export function readMetricsBody(
+  body: MsgpackValue | undefined,
+): RpcMetricsReport {
+  const fields = readStruct(body);
+  return {
+    startedMs: readFloat(fields.get("Started"), "Started"),
+    intervals: readList(fields.get("Intervals"), "Intervals")
+      .map(readMetricsInterval),
+  };
+}
+
+function readMetricsInterval(value: MsgpackValue): RpcMetricsInterval {
+  const fields = readStruct(value);
+  return {
+    startMs: readFloat(fields.get("Start"), "Start"),
+    metrics: readList(fields.get("Metrics"), "Metrics").map(readMetricTally),
+  };
+}
+
+function readMetricTally(value: MsgpackValue): RpcMetricTally {
+  const fields = readStruct(value);
+  const number = (name: string) => readFloat(fields.get(name), name);
+  const kind = readText(fields.get("Kind"), "Kind");
+  if (kind !== "gauge" && kind !== "counter" && kind !== "sample") {
+    throw wrongType("Kind", "kind of metric");
+  }
+  return {
+    kind,
+    name: readText(fields.get("Name"), "Name"),
+    count: number("Count"),
+    sum: number("Sum"),
+    min: number("Min"),
+    max: number("Max"),
+    deviation: number("Deviation"),
+    last: number("Last"),
+    lastMs: number("LastUpdated"),
+  };
 }
 
 export function readKeysBody(body: MsgpackValue | undefined): RpcKeyReport {
@@ -327,6 +366,15 @@ function readBytes(value: MsgpackValue | undefined, name: string): Uint8Array {
   if (value instanceof MsgpackText) return value.bytes;
   if (value === undefined || value === null) return EMPTY_BYTES;
   throw wrongType(name, "byte string");
+}
+
+function readList(
+  value: MsgpackValue | undefined,
+  name: string,
+): readonly MsgpackValue[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw wrongType(name, "list");
+  return value;
 }
 
 function readCounts(value: MsgpackValue): Map<string, number> {

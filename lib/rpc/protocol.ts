@@ -166,6 +166,40 @@ export interface TagChanges {
 /** An agent's figures: sections of named texts. */
 export type RpcStats = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
+/** What became of one metric in one interval. */
+export interface RpcMetricTally {
+  readonly kind: "gauge" | "counter" | "sample";
+  /** With its prefix, as it is sent to statsd. */
+  readonly name: string;
+  /** How many values; of a counter, increments. */
+  readonly count: number;
+  readonly sum: number;
+  readonly min: number;
+  readonly max: number;
+  /** Standard deviation of the values, as of a sample. */
+  readonly deviation: number;
+  /** The newest value, which is what counts of a gauge. */
+  readonly last: number;
+  /** When it came, ms since 1970. */
+  readonly lastMs: number;
+}
+
+/** What was counted in one interval of 10 s. */
+export interface RpcMetricsInterval {
+  /** Its beginning, ms since 1970. */
+  readonly startMs: number;
+  /** Gauges, then counters, then samples. */
+  readonly metrics: readonly RpcMetricTally[];
+}
+
+/** What an agent has counted in the last minute. */
+export interface RpcMetricsReport {
+  /** When the agent began to count, ms since 1970. */
+  readonly startedMs: number;
+  /** Those that are over and in which something happened, oldest first. */
+  readonly intervals: readonly RpcMetricsInterval[];
+}
+
 const INITIAL_BYTES = 4_096;
 /** A larger buffer is given back when it is empty. */
 const KEPT_BYTES_MAX = 65_536;

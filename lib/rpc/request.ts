@@ -55,6 +55,7 @@ export type Request =
   | { readonly kind: "changeKeys"; readonly request: RpcKeyRequest }
   | { readonly kind: "tags"; readonly changes: TagChanges }
   | { readonly kind: "stats" }
+  | { readonly kind: "metrics" }
   | { readonly kind: "getCoordinate"; readonly node: string };
 
 /** What follows the header of a command, and what it says. */
@@ -196,6 +197,8 @@ const COMMANDS: ReadonlyMap<string, CommandFormat> = new Map<
   }],
   ["leave", { hasBody: false, request: { kind: "leave" } }],
   ["stats", { hasBody: false, request: { kind: "stats" } }],
+  // Ours alone; the original says that it is unsupported.
+  ["metrics", { hasBody: false, request: { kind: "metrics" } }],
   ["get-coordinate", {
     hasBody: true,
     layout: ["Node"],

@@ -11,7 +11,12 @@
 import { EMPTY_BYTES } from "../kit/bytes.ts";
 import type { QueryEvent, QueryReply, SerfEvent } from "../serf/event.ts";
 import type { CoordinateRecord } from "../wire/serf_payloads.ts";
-import type { RpcKeyReport, RpcMember, RpcStats } from "./protocol.ts";
+import type {
+  RpcKeyReport,
+  RpcMember,
+  RpcMetricsReport,
+  RpcStats,
+} from "./protocol.ts";
 import { RpcWriter } from "./writer.ts";
 
 const writer = new RpcWriter();
@@ -49,6 +54,29 @@ export function encodeStatsBody(stats: RpcStats): Uint8Array {
   writer.begin().map(stats.size);
   for (const [section, entries] of stats) writer.text(section).textMap(entries);
   return writer.finish();
+}
+
+/** Body of `metrics`. Times are in ms since 1970, all numbers floats. */
+export function encodeMetricsBody(report: RpcMetricsReport): Uint8Array {
+  const { intervals, startedMs } = report;
+  writer.begin().map(2).text("Intervals").array(intervals.length);
+  for (const { startMs, metrics } of intervals) {
+    writer.map(2).text("Metrics").array(metrics.length);
+    for (const tally of metrics) {
+      writer.map(9)
+        .text("Count").float64(tally.count)
+        .text("Deviation").float64(tally.deviation)
+        .text("Kind").text(tally.kind)
+        .text("Last").float64(tally.last)
+        .text("LastUpdated").float64(tally.lastMs)
+        .text("Max").float64(tally.max)
+        .text("Min").float64(tally.min)
+        .text("Name").text(tally.name)
+        .text("Sum").float64(tally.sum);
+    }
+    writer.text("Start").float64(startMs);
+  }
+  return writer.text("Started").float64(startedMs).finish();
 }
 
 /** Body of the key commands, also beside an error. */

@@ -51,7 +51,12 @@ const NOT_SEEN: Readonly<Record<string, string>> = {
 const OURS = [
   "agent.handlers.failed",
   "agent.handlers.lost",
+  "agent.ipc.auth_delayed",
+  "agent.ipc.auth_failed",
+  "agent.ipc.evicted",
   "agent.ipc.refused",
+  "agent.ipc.timeout",
+  "agent.ipc.unlogged",
   "agent.metrics.dropped",
   "memberlist.conflict",
   "memberlist.decrypt.failed",

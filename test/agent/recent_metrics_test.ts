@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { MetricNames } from "../../lib/agent/metric_name.ts";
-import { goTime, RecentMetrics } from "../../lib/agent/recent_metrics.ts";
+import { goTime } from "../../lib/agent/metrics_text.ts";
+import { RecentMetrics } from "../../lib/agent/recent_metrics.ts";
 import type { Metric, MetricKind } from "../../lib/kit/metrics.ts";
 
 function metric(kind: MetricKind, name: string): Metric {

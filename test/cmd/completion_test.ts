@@ -107,7 +107,7 @@ function hasZsh(): boolean {
 }
 
 Deno.test("the script for bash completes commands, flags and values", async () => {
-  assert.deepEqual(await offered(["me"]), ["members"]);
+  assert.deepEqual(await offered(["me"]), ["members", "metrics"]);
   assert.deepEqual(await offered(["members", "-de"]), ["-detailed"]);
   assert.deepEqual(await offered(["members", "-fo"]), ["-format="]);
   assert.deepEqual(await offered(["members", "-format", "=", "j"]), ["json"]);

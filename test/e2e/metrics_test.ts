@@ -314,6 +314,36 @@ for (const kind of KINDS) {
 }
 
 testCluster(
+  "serf metrics shows what our agent counted, and says that HashiCorp's cannot",
+  async (cluster) => {
+    await requireHashicorp();
+    const ours = await cluster.start({
+      kind: "ours",
+      name: "a",
+      profile: "local",
+    });
+    const theirs = await cluster.start({
+      kind: "hashicorp",
+      name: "b",
+      profile: "local",
+    });
+    const { code, stdout } = await theirs.command("ours", "metrics", []);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^Error querying agent: Unsupported command: this agent does not have/,
+    );
+    let lines: string[] = [];
+    await cluster.eventually("an interval is over", async () => {
+      const text = await ours.succeed("ours", "metrics", []);
+      lines = text.split("\n").slice(0, -1);
+      return lines.some((line) => line.includes("serf.member.join': Count: 1"));
+    });
+    for (const line of lines) assert.match(line, DUMP_LINE);
+  },
+);
+
+testCluster(
   "an agent starts and works though nobody takes its metrics",
   async (cluster) => {
     const nobody = cluster.takeAddress();

@@ -6,6 +6,7 @@ import type { RpcTarget } from "../../lib/net/rpc_server.ts";
 import type { QueryListener } from "../../lib/net/driver.ts";
 import type {
   RpcKeyRequest,
+  RpcMetricsReport,
   RpcQuery,
   TagChanges,
 } from "../../lib/rpc/protocol.ts";
@@ -61,6 +62,7 @@ export function member(
 export class FakeTarget implements RpcTarget {
   memberList: Member[] = [];
   statistics = new Map<string, ReadonlyMap<string, string>>();
+  metricsReport: RpcMetricsReport = { startedMs: 0, intervals: [] };
   coordinates = new Map<string, CoordinateRecord>();
   /** What `join` does. */
   onJoin: (addresses: readonly string[]) => Promise<number> = (addresses) =>
@@ -169,6 +171,10 @@ export class FakeTarget implements RpcTarget {
 
   stats(): ReadonlyMap<string, ReadonlyMap<string, string>> {
     return this.statistics;
+  }
+
+  recentMetrics(): RpcMetricsReport {
+    return this.metricsReport;
   }
 
   coordinate(node: string): CoordinateRecord | undefined {
