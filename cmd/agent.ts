@@ -30,6 +30,7 @@ import {
   onDumpSignal,
   ProcessSignals,
 } from "../lib/agent/signals.ts";
+import { securityWarnings } from "../lib/agent/security.ts";
 import type { Syslog } from "../lib/agent/syslog.ts";
 import { engineProblems } from "../lib/agent/start_checks.ts";
 import { Telemetry } from "../lib/agent/telemetry.ts";
@@ -143,6 +144,11 @@ class Sources {
     return await resolveSettings(merged, this.#world) as AgentSettings;
   }
 
+  /** What should not be left as it is, in the sense of `securityWarnings`. */
+  async securityWarnings(merged: MergedSettings): Promise<string[]> {
+    return await securityWarnings({ merged, layers: this.#layers });
+  }
+
   /** What went wrong, with the file that has the setting at fault. */
   explain(error: ConfigError | AgentStartError): string {
     return explainError(this.#asConfigError(error), this.#layers);
@@ -189,6 +195,9 @@ async function runAgent(
   using _dumps = onDumpSignal(() => console.writeAside(telemetry.dump()));
   const init = Deno.pid === 1 ? await beInit(log) : undefined;
   console.say("Starting Serf agent...");
+  for (const warning of await sources.securityWarnings(merged)) {
+    log.log("WARN", `agent: ${warning}`);
+  }
   const agent = await Agent.start(settings, log, metrics);
   const unwatch = watchRuntime(metrics, () => agent.loopCount);
   let discovery: Discovery | undefined;

@@ -97,8 +97,9 @@ export const AGENT_FLAGS = {
   "format": textFlag("text", {
     shown: "format=text",
     text: [
-      "Output of -check: 'text', or 'json' for a configuration",
-      "file with all settings but the secrets.",
+      "Output of -check: 'text'; 'json' for a configuration",
+      "file with all settings but the secrets; 'report' for a",
+      "JSON document with all that was found.",
     ],
   }),
   "iface": textFlag("", {

@@ -2,9 +2,9 @@
  * Checking a configuration without starting an agent.
  *
  * Everything that a start would find is looked for, in its order, and the search
- * goes on after a mistake where that is safe: a file with a wrong key still says
- * what its other keys say, but a file that is no JSON may say anything, and then
- * what the sources mean together is not judged.
+ * goes on after a mistake: a file with a wrong key still says what its other keys
+ * say. A file that is no JSON may say anything; what the other sources say is then
+ * judged as far as that file cannot change it.
  *
  * Not for: printing (`cmd/agent_check.ts`).
  */
@@ -15,7 +15,7 @@ import {
   mergeSettings,
   resolveSettings,
 } from "./config.ts";
-import { CONFIG_KEYS } from "./config_keys.ts";
+import { CONFIG_KEYS, PATH } from "./config_keys.ts";
 import {
   explainError,
   type MergedSettings,
@@ -23,7 +23,16 @@ import {
   type SettingsLayer,
 } from "./config_layer.ts";
 import { configFiles } from "./config_path.ts";
-import { engineProblems, outsideProblems } from "./start_checks.ts";
+import {
+  type SecuritySummary,
+  securityWarnings,
+  summarizeSecurity,
+} from "./security.ts";
+import {
+  engineProblems,
+  missingDirectories,
+  outsideProblems,
+} from "./start_checks.ts";
 
 /** What came of a check. */
 export interface CheckReport {
@@ -33,6 +42,8 @@ export interface CheckReport {
   readonly notes: readonly string[];
   /** The settings, unless a source could not be read. */
   readonly merged?: MergedSettings;
+  /** Who can do what, with these settings. */
+  readonly security?: SecuritySummary;
   /** The sources. */
   readonly layers: readonly SettingsLayer[];
 }
@@ -60,16 +71,27 @@ export async function checkConfiguration(
     isUnreadable ||= file.isUnreadable;
   }
   layers.push(flags);
-  const report = () =>
-    mistakes.map((error) =>
-      explainError(error, layers) + explainFlag(error, flags)
-    );
-  if (isUnreadable) return { problems: report(), notes, layers };
   const hearing = { ...world, say: (message: string) => notes.push(message) };
-  const add = (error: ConfigError) => void mistakes.push(error);
+  const judged: ConfigError[] = [];
+  const add = (error: ConfigError) => void judged.push(error);
   const merged = mergeSettings(layers, hearing, add);
   await resolveSettings(merged, hearing, add);
-  mistakes.push(...engineProblems(merged), ...await outsideProblems(merged));
+  judged.push(...engineProblems(merged), ...await outsideProblems(merged));
+  mistakes.push(
+    ...(isUnreadable
+      ? judged.filter((error) => isCertain(error, merged, layers))
+      : judged),
+  );
+  const problems = mistakes.map((error) =>
+    explainError(error, layers) + explainFlag(error, flags)
+  );
+  if (isUnreadable) return { problems, notes: [], layers };
+  const settings = { merged, layers };
+  const warnings = [
+    ...await missingDirectories(merged),
+    ...await securityWarnings(settings),
+  ];
+  notes.push(...warnings.map((warning) => `Warning: ${warning}`));
   for (const { key, setting, isIdle, effect } of CONFIG_KEYS) {
     if (!isIdle) continue;
     const files = layers.filter((layer) => layer[setting] !== undefined);
@@ -79,7 +101,23 @@ export async function checkConfiguration(
       );
     }
   }
-  return { problems: report(), notes, merged, layers };
+  const security = await summarizeSecurity(settings);
+  return { problems, notes, merged, security, layers };
+}
+
+/**
+ * Whether a mistake is one whatever a file says that could not be read: somebody
+ * has given the value, and what it lacks cannot be in that file.
+ */
+function isCertain(
+  { setting }: ConfigError,
+  merged: MergedSettings,
+  layers: readonly SettingsLayer[],
+): boolean {
+  if (setting === undefined || originsOf(setting, layers).length === 0) {
+    return false;
+  }
+  return setting !== "mdnsInterface" || merged.discover !== "";
 }
 
 /**
@@ -91,7 +129,7 @@ function explainFlag({ setting }: ConfigError, flags: SettingsLayer): string {
   if (key?.flag === undefined || flags[key.setting] === undefined) return "";
   if (originsOf(key.setting, [flags]).length === 0) return "";
   if (!["text", "integer", "duration"].includes(key.kind)) return "";
-  // That it takes a path is no news; what is wrong is in the file.
-  if (key.takes === "a path") return "";
+  // That it takes a path is no news; what is wrong is with the file.
+  if (key.takes === PATH) return "";
   return `\n    -${key.flag} takes ${key.takes}`;
 }

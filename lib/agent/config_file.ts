@@ -5,7 +5,7 @@
  * of keys match without regard to case, types are strict, `null` says nothing,
  * and what follows the object does not count. Complaints begin with the words
  * of the original, which lists all problems of a file at once, sorted; below them
- * we say in which lines they are and what would be right:
+ * we say, in the same order, in which lines they are and what would be right:
  *
  *     2 error(s) decoding:
  *
@@ -33,6 +33,7 @@ import {
   JsonSyntaxError,
   readFirstJson,
 } from "../kit/json_reader.ts";
+import { compareText } from "../kit/json_writer.ts";
 import { nearest } from "../kit/nearest.ts";
 import {
   CONFIG_KEYS,
@@ -84,14 +85,19 @@ function unreadable(problem: string): DecodedConfig {
   return { layer: {}, problem, isUnreadable: true };
 }
 
+/** What is wrong with one key, or with all that are unknown. */
+interface Problem {
+  /** One line, in the original's words. */
+  readonly text: string;
+  readonly hints: readonly string[];
+}
+
 class Decoder {
   readonly #keyLines: ReadonlyMap<string, number>;
   readonly #layer: Record<string, unknown> = {};
-  /** One line each, in the original's words. */
-  readonly #problems: string[] = [];
-  readonly #hints: { readonly line: number; readonly text: string }[] = [];
-  /** Complaints about texts that are no durations; the original stops at one. */
-  readonly #badDurations = new Map<string, string>();
+  readonly #problems: Problem[] = [];
+  /** Texts that are no durations, by key; the original stops at one. */
+  readonly #badDurations = new Map<string, Problem>();
   /** Name in the file of the key that is being decoded. */
   #written = "";
 
@@ -141,15 +147,18 @@ class Decoder {
       }
       if (unknown.length > 0) {
         const names = unknown.sort().join(", ");
-        this.#problems.push(`'${written}' has invalid keys: ${names}`);
-        for (const name of unknown) {
-          this.#suggest(name, nearest(name, MDNS_NAMES));
-        }
+        this.#complain(
+          `'${written}' has invalid keys: ${names}`,
+          unknown.flatMap((name) =>
+            this.#suggestion(name, nearest(name, MDNS_NAMES))
+          ),
+        );
       }
     } else if (inner !== null) {
       const kind = mapstructureKind(inner);
-      this.#problems.push(`'${written}' expected a map, got '${kind}'`);
-      this.#addHint(`"${MDNS}" takes an object, such as {"interface": "eth0"}`);
+      this.#complain(`'${written}' expected a map, got '${kind}'`, [
+        this.#hint(`"${MDNS}" takes an object, such as {"interface": "eth0"}`),
+      ]);
     }
     return root;
   }
@@ -222,8 +231,10 @@ class Decoder {
     try {
       ms = parseDuration(text);
     } catch (error) {
-      this.#badDurations.set(key.key, (error as Error).message);
-      this.#hint(key);
+      this.#badDurations.set(key.key, {
+        text: (error as Error).message,
+        hints: [this.#hintOf(key)],
+      });
       return undefined;
     }
     if (ms >= (key.min ?? -Infinity)) return ms;
@@ -282,12 +293,12 @@ class Decoder {
       }
     }
     if (unknown.length > 0) {
-      this.#problems.push(
+      this.#complain(
         `'${name}' has invalid keys: ${unknown.sort().join(", ")}`,
+        unknown.flatMap((field) =>
+          this.#suggestion(field, nearest(field, HANDLER_FIELDS.keys()))
+        ),
       );
-      for (const field of unknown) {
-        this.#suggest(field, nearest(field, HANDLER_FIELDS.keys()));
-      }
     }
     if (!fields.get("script")) {
       return this.#refuse(key, `'${name}' needs a 'script'`);
@@ -313,63 +324,71 @@ class Decoder {
   }
 
   #refuse(key: ConfigKey, problem: string): undefined {
-    this.#problems.push(problem);
-    this.#hint(key);
+    this.#complain(problem, [this.#hintOf(key)]);
     return undefined;
   }
 
-  #hint({ key, takes }: ConfigKey): void {
-    this.#addHint(`"${key}" takes ${takes}`);
+  #complain(text: string, hints: readonly string[]): void {
+    this.#problems.push({ text, hints });
+  }
+
+  #hintOf({ key, takes }: ConfigKey): string {
+    return this.#hint(`"${key}" takes ${takes}`);
   }
 
   /** Says something about the key that is being decoded. */
-  #addHint(text: string): void {
+  #hint(text: string): string {
     const line = this.#keyLines.get(this.#written) ??
       this.#keyLines.get(this.#written.split(".")[0] as string) ?? 1;
-    this.#hints.push({ line, text });
+    return `line ${line}: ${text}`;
   }
 
   #complainOf(unknown: ReadonlySet<string>): void {
     if (unknown.size === 0) return;
     const names = [...unknown].sort();
-    this.#problems.push(`'' has invalid keys: ${names.join(", ")}`);
-    for (const name of names) {
-      this.#written = name;
-      const flagOnly = CONFIG_KEYS.find(({ key, isFlagOnly }) =>
-        isFlagOnly && key === name.toLowerCase()
-      );
-      if (flagOnly !== undefined) {
-        this.#addHint(`"${name}" is only a flag: -${flagOnly.flag}`);
-        continue;
-      }
-      // Who knows the flags writes their names: "join", "retry_max".
-      const flag = name.replaceAll("_", "-");
-      const namesake = FILE_KEYS.find((key) => key.flag === flag)?.key;
-      this.#suggest(name, namesake ?? nearest(name, KEY_NAMES));
-    }
+    const hints = names.flatMap((name) => this.#hintOfUnknown(name));
+    this.#complain(`'' has invalid keys: ${names.join(", ")}`, hints);
   }
 
-  #suggest(name: string, meant: string | undefined): void {
-    if (meant === undefined) return;
-    this.#addHint(
-      meant === name.toLowerCase()
-        ? `"${name}" and "${meant}" are the same key`
-        : `did you mean "${meant}" instead of "${name}"?`,
+  #hintOfUnknown(name: string): string[] {
+    this.#written = name;
+    const flagOnly = CONFIG_KEYS.find(({ key, isFlagOnly }) =>
+      isFlagOnly && key === name.toLowerCase()
     );
+    if (flagOnly !== undefined) {
+      return [this.#hint(`"${name}" is only a flag: -${flagOnly.flag}`)];
+    }
+    // Users who know the flags write their names: "join", "retry_max".
+    const flag = name.replaceAll("_", "-");
+    const namesake = FILE_KEYS.find((key) => key.flag === flag)?.key;
+    return this.#suggestion(name, namesake ?? nearest(name, KEY_NAMES));
+  }
+
+  /** Suggests the key that was meant, if there is one like it. */
+  #suggestion(name: string, meant: string | undefined): string[] {
+    if (meant === undefined) return [];
+    return [
+      this.#hint(
+        meant === name.toLowerCase()
+          ? `"${name}" and "${meant}" are the same key`
+          : `did you mean "${meant}" instead of "${name}"?`,
+      ),
+    ];
   }
 
   #summary(): { problem?: string } {
-    const [badDuration] = DURATION_ORDER.flatMap((key) =>
+    const badDurations = DURATION_ORDER.flatMap((key) =>
       this.#badDurations.get(key) ?? []
     );
     const count = this.#problems.length;
-    const lines = this.#problems.sort().map((problem) => `* ${problem}`);
+    const problems = this.#problems.sort((a, b) => compareText(a.text, b.text));
+    const lines = problems.map(({ text }) => `* ${text}`);
     const text = count > 0
       ? `${count} error(s) decoding:\n\n${lines.join("\n")}`
-      : badDuration;
+      : badDurations[0]?.text;
     if (text === undefined) return {};
-    const hints = this.#hints.sort((a, b) => a.line - b.line)
-      .map(({ line, text }) => `\n${ROOM_FOR_HINTS}line ${line}: ${text}`);
+    const hints = [...problems, ...badDurations].flatMap(({ hints }) => hints)
+      .map((hint) => `\n${ROOM_FOR_HINTS}${hint}`);
     return { problem: text + [...new Set(hints)].join("") };
   }
 }

@@ -65,7 +65,8 @@ const ADDRESSES = 'a list of addresses, such as ["10.0.0.1:7946"]';
 const DURATION = 'a duration, such as "30s"';
 const TRUTH = "true or false";
 const BYTES = "a number of bytes, such as 1024";
-const PATH = "a path";
+/** What a setting takes whose value may be anything that names a file. */
+export const PATH = "a path";
 
 /** All keys, in the order in which people look for them. */
 export const CONFIG_KEYS: readonly ConfigKey[] = [

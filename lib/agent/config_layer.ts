@@ -11,7 +11,7 @@
  * Source: serf `config.go` (Config, DefaultConfig, MergeConfig).
  */
 
-import { CONFIG_KEYS, type KeyKind } from "./config_keys.ts";
+import { CONFIG_KEYS, type KeyKind, PATH } from "./config_keys.ts";
 import type { HandlerEntry } from "./handler_spec.ts";
 
 /**
@@ -255,5 +255,9 @@ export function explainError(
   const files = originsOf(key.setting, layers)
     .filter((origin) => origin !== undefined);
   if (files.length === 0) return message;
-  return `${message}\n    ${files.join(", ")}: "${key.key}" takes ${key.takes}`;
+  // That it takes a path is no news; what is wrong is with the file.
+  const hint = key.takes === PATH
+    ? `"${key.key}" names that path`
+    : `"${key.key}" takes ${key.takes}`;
+  return `${message}\n    ${files.join(", ")}: ${hint}`;
 }

@@ -16,6 +16,9 @@ import {
 } from "./config_layer.ts";
 import type { HandlerEntry } from "./handler_spec.ts";
 
+/** Width of the column of values; longer ones push their source to the right. */
+const VALUE_WIDTH_MAX = 32;
+
 /** A value as a file has it. */
 export type ConfigValue =
   | string
@@ -25,7 +28,8 @@ export type ConfigValue =
   | ReadonlyMap<string, string>;
 
 /**
- * One line for each key: its name, its value, and who said so.
+ * A line for each key: its name, its value, and who said so. Handlers have a line
+ * each.
  *
  * @param layers the sources, for the last column
  */
@@ -33,20 +37,25 @@ export function effectiveText(
   merged: MergedSettings,
   layers: readonly SettingsLayer[],
 ): string[] {
-  const rows = keysInForce(CONFIG_KEYS).map((key) => [
-    key.isFlagOnly ? `-${key.flag}` : key.key,
-    valueText(key, merged),
-    sourceText(key, layers),
-  ]);
-  const widths = [0, 1].map((column) =>
-    Math.max(...rows.map((row) => lengthOf(row[column] as string)))
+  const rows = keysInForce(CONFIG_KEYS).map((key) => ({
+    name: key.isFlagOnly ? `-${key.flag}` : key.key,
+    values: shownValues(key, merged),
+    source: sourceText(key, layers),
+  }));
+  const nameWidth = Math.max(...rows.map(({ name }) => lengthOf(name)));
+  // A long value keeps to its own line.
+  const valueWidth = Math.max(
+    ...rows.flatMap(({ values }) => values).map(lengthOf)
+      .filter((length) => length <= VALUE_WIDTH_MAX),
   );
-  return rows.map(([name = "", value = "", source = ""]) =>
-    [
-      padTo(name, widths[0] as number),
-      padTo(value, widths[1] as number),
-      source,
-    ].join("  ")
+  return rows.flatMap(({ name, values, source }) =>
+    values.map((value, i) =>
+      [
+        padTo(i === 0 ? name : "", nameWidth),
+        i === 0 ? padTo(value, valueWidth) : value,
+        ...(i === 0 ? [source] : []),
+      ].join("  ")
+    )
   );
 }
 
@@ -83,17 +92,19 @@ function isEmpty(value: ConfigValue): boolean {
   return value === "" || (Array.isArray(value) && value.length === 0);
 }
 
-function valueText(key: ConfigKey, merged: MergedSettings): string {
+/** What is shown of a value; of handlers, a line for each. */
+function shownValues(key: ConfigKey, merged: MergedSettings): string[] {
   const value = valueOf(key, merged);
-  if (isEmpty(value)) return "(none)";
-  if (key.isSecret) return "(set)";
+  if (isEmpty(value)) return ["(none)"];
+  if (key.isSecret) return ["(set)"];
   if (value instanceof Map) {
-    return [...value].map(([name, text]) => `${name}=${text}`).join(", ");
+    return [[...value].map(([name, text]) => `${name}=${text}`).join(", ")];
   }
-  if (!Array.isArray(value)) return String(value);
-  return value.map((item: HandlerEntry) =>
+  if (!Array.isArray(value)) return [String(value)];
+  const items = value.map((item: HandlerEntry) =>
     typeof item === "string" ? item : JSON.stringify(item)
-  ).join(", ");
+  );
+  return key.kind === "handlers" ? items : [items.join(", ")];
 }
 
 function sourceText(key: ConfigKey, layers: readonly SettingsLayer[]): string {
@@ -110,5 +121,5 @@ function lengthOf(text: string): number {
 }
 
 function padTo(text: string, width: number): string {
-  return text + " ".repeat(width - lengthOf(text));
+  return text + " ".repeat(Math.max(0, width - lengthOf(text)));
 }

@@ -160,10 +160,40 @@ async function checkKeyringFile(path: string, hasKey: boolean): Promise<void> {
   }
 }
 
-/** A snapshot is made when it is not there, its directory is not. */
-async function checkSnapshot(path: string): Promise<void> {
+/**
+ * Directories that must be there when the agent starts, or before it writes, and
+ * are not there yet; a sentence for each. Services make theirs at the start, so
+ * that this is no mistake before it.
+ */
+export async function missingDirectories(
+  { snapshotPath, tagsFile }: MergedSettings,
+): Promise<string[]> {
+  const needed = new Map<string, string[]>();
+  const files = [["snapshot_path", snapshotPath], ["tags_file", tagsFile]];
+  for (const [key = "", path = ""] of files) {
+    if (path === "" || !await isMissing(dirname(path))) continue;
+    needed.set(dirname(path), [...needed.get(dirname(path)) ?? [], key]);
+  }
+  return [...needed].map(([directory, keys]) =>
+    `The directory ${directory} of '${keys.join("' and '")}' does not exist; ` +
+    "make it before the start, unless the service does (StateDirectory= of systemd)"
+  );
+}
+
+async function isMissing(path: string): Promise<boolean> {
   try {
-    await Deno.stat(dirname(path));
+    await Deno.stat(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
+/** A snapshot is made when it is not there; see `missingDirectories` for its directory. */
+async function checkSnapshot(path: string): Promise<void> {
+  const directory = dirname(path);
+  try {
+    if (!await isMissing(directory)) await Deno.stat(directory);
   } catch (error) {
     throw new Error(fileErrorText("open", path, error));
   }

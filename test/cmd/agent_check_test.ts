@@ -12,10 +12,15 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the check in a directory with files; its path is called DIR, in and out. */
+/**
+ * Runs the check in a directory with files; its path is called DIR, in and out.
+ *
+ * @param mode permissions of the files
+ */
 async function check(
   args: readonly string[],
   files: Record<string, unknown> = {},
+  mode = 0o600,
 ): Promise<Outcome> {
   const directory = await Deno.makeTempDir({ prefix: "serf_check_" });
   const put = (text: string) => text.replaceAll("DIR", directory);
@@ -25,7 +30,9 @@ async function check(
       const text = typeof content === "string"
         ? content
         : JSON.stringify(content, undefined, 1);
-      await Deno.writeTextFile(`${directory}/${name}`, put(text));
+      const path = `${directory}/${name}`;
+      await Deno.writeTextFile(path, put(text));
+      if (Deno.build.os !== "windows") await Deno.chmod(path, mode);
     }
     const code = await command.run(["-check", ...args.map(put)], terminal);
     return {
@@ -47,7 +54,8 @@ function messages({ stdout }: Outcome): string[] {
 
 /** What is shown: value and source by key. */
 function rowsOf({ stdout }: Outcome): Map<string, [string, string]> {
-  const rows = stdout.split("\n").filter((line) => line.startsWith("    "))
+  const [settings = ""] = stdout.split("==> Security\n");
+  const rows = settings.split("\n").filter((line) => line.startsWith("    "))
     .map((line) => line.trim().split(/ {2,}/) as [string, string, string]);
   return new Map(rows.map(([key, value, source]) => [key, [value, source]]));
 }
@@ -94,9 +102,10 @@ Deno.test("-check shows what is in force, and who said so", async () => {
   assert.ok(!rows.has("role"), "it is a tag by now");
   assert.ok(!outcome.stdout.includes("s3cret"));
   assert.ok(!outcome.stdout.includes(KEY));
-  const columns = outcome.stdout.split("\n").filter((line) =>
-    line.startsWith("    ")
-  ).map((line) => line.search(/(DIR|default$|command line$)/));
+  const [shown = "", security = ""] = outcome.stdout.split("==> Security\n");
+  assert.match(security, /^ {4}encryption {4}on, 1 key from DIR\/a\.json/);
+  const columns = shown.split("\n").filter((line) => line.startsWith("    "))
+    .map((line) => line.search(/(DIR|default$|command line$)/));
   assert.equal(new Set(columns).size, 1, "the sources stand in one column");
 });
 
@@ -179,8 +188,14 @@ Deno.test("-check lists all problems, of flags, files and values, in order", asy
   );
 });
 
-Deno.test("-check judges values only when all files can be read", async () => {
-  const outcome = await check(["-config-dir=DIR", "-config-file=DIR/none"], {
+Deno.test("-check judges what files that cannot be read do not change", async () => {
+  const outcome = await check([
+    "-config-dir=DIR",
+    "-config-file=DIR/none",
+    "-log-level=loud",
+    "-mdns-iface=lo",
+    "-keyring-file=DIR/keys",
+  ], {
     "a.json": { profile: "moon" },
     "b.json": "{",
     "c.json": { bogus: 1 },
@@ -190,7 +205,10 @@ Deno.test("-check judges values only when all files can be read", async () => {
     "Error decoding 'DIR/b.json': unexpected EOF",
     "Error decoding 'DIR/c.json': 1 error(s) decoding:",
     "Error reading 'DIR/none': open DIR/none: no such file or directory",
-    "The configuration is not valid; what else is wrong shows when all files can be read",
+    "Invalid log level: LOUD. Valid log levels are: [TRACE DEBUG INFO WARN ERR]",
+    "Unknown profile: moon",
+    "Failed to setup the Serf agent: stat DIR/keys: no such file or directory",
+    "The configuration is not valid; more may be wrong, which shows when all files can be read",
   ]);
 });
 
@@ -264,18 +282,198 @@ Deno.test("-check looks into the files that the agent keeps", async () => {
     "Failed to start the Serf agent: Error creating Serf: " +
     "Encoded length of tags exceeds limit of 512 bytes",
   ]);
-  const snapshots = [
-    ["DIR/no/s", "no such file or directory"],
-    ["DIR", "is a directory"],
-  ] as const;
-  for (const [path, why] of snapshots) {
-    const outcome = await check([`-snapshot=${path}`]);
-    assert.equal(
-      messages(outcome)[0],
-      "Failed to start the Serf agent: Error creating Serf: Failed to setup " +
-        `snapshot: failed to open snapshot: open ${path}: ${why}`,
-    );
+  assert.equal(
+    messages(await check(["-snapshot=DIR"]))[0],
+    "Failed to start the Serf agent: Error creating Serf: Failed to setup " +
+      "snapshot: failed to open snapshot: open DIR: is a directory",
+  );
+});
+
+Deno.test("-check passes before the first start, when the state directory is not there", async () => {
+  const outcome = await check(["-config-dir=DIR"], {
+    "serf.json": {
+      snapshot_path: "DIR/no/snapshot",
+      tags_file: "DIR/no/tags.json",
+      leave_on_terminate: true,
+    },
+  });
+  assert.equal(outcome.code, 0);
+  assert.equal(
+    messages(outcome)[0],
+    "Warning: The directory DIR/no of 'snapshot_path' and 'tags_file' does " +
+      "not exist; make it before the start, unless the service does " +
+      "(StateDirectory= of systemd)",
+  );
+});
+
+Deno.test("-check names the file that has a bad path, and not what a path is", async () => {
+  const outcome = await check(["-config-dir=DIR"], {
+    "serf.json": { keyring_file: "DIR/keys" },
+  });
+  assert.equal(
+    messages(outcome)[0],
+    "Failed to setup the Serf agent: stat DIR/keys: no such file or directory\n" +
+      '    DIR/serf.json: "keyring_file" names that path',
+  );
+});
+
+Deno.test("-check shows one handler a line, and a long value widens no other row", async () => {
+  const script = `member-join=/usr/local/bin/join ${
+    "--with-an-option ".repeat(9)
+  }`;
+  const outcome = await check([
+    `-event-handler=${script}x`,
+    "-event-handler=user=/bin/true",
+  ]);
+  const lines = outcome.stdout.split("\n");
+  const at = lines.findIndex((line) => line.startsWith("    event_handlers "));
+  assert.match(lines[at] ?? "", /member-join=.* x {2}command line$/);
+  assert.match(lines[at + 1] ?? "", /^ {20,}user=\/bin\/true$/);
+  for (const [i, line] of lines.entries()) {
+    if (i !== at) assert.ok(line.length <= 100, line);
   }
+});
+
+const EXPOSED =
+  "Warning: Everybody who reaches ADDRESS can command this agent: " +
+  "it listens WHERE and 'rpc_auth' is not set";
+
+Deno.test("-check warns of a control port that everybody can reach", async () => {
+  const all = "on all addresses of this machine";
+  const cases: readonly (readonly [string, string | undefined])[] = [
+    ["127.0.0.1:7373", undefined],
+    ["127.9.9.9:7373", undefined],
+    ["[::1]:7373", undefined],
+    ["unix:///tmp/serf.sock", undefined],
+    ["0.0.0.0:7373", all],
+    [":7373", all],
+    ["[::]:7373", all],
+    ["10.1.2.3:7373", "beyond this machine"],
+    ["[fe80::1]:7373", "beyond this machine"],
+  ];
+  for (const [address, where] of cases) {
+    const open = await check([`-rpc-addr=${address}`]);
+    assert.equal(open.code, 0);
+    assert.deepEqual(
+      messages(open).filter((text) => text.startsWith("Warning")),
+      where === undefined
+        ? []
+        : [EXPOSED.replace("ADDRESS", address).replace("WHERE", where)],
+    );
+    const closed = await check([`-rpc-addr=${address}`, "-rpc-auth=x"]);
+    assert.ok(!closed.stdout.includes("Warning"), address);
+  }
+});
+
+Deno.test({
+  name:
+    "-check warns of secrets that other users can read, and of files they can change",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const files = {
+      "a.json": { rpc_auth: "x", keyring_file: "DIR/keys" },
+      "b.json": { node_name: "n" },
+      "keys": [KEY],
+    };
+    const args = ["-config-file=DIR/a.json", "-config-file=DIR/b.json"];
+    const said = async (mode: number) =>
+      messages(await check(args, files, mode))
+        .filter((text) => text.startsWith("Warning"));
+    // The group is the service's own, as docs/service.md has it.
+    assert.deepEqual(await said(0o640), []);
+    assert.deepEqual(await said(0o644), [
+      "Warning: Every user of this machine can read 'rpc_auth' in DIR/a.json: its mode is 0644",
+      "Warning: Every user of this machine can read the encryption keys in DIR/keys: its mode is 0644",
+    ]);
+    assert.deepEqual(await said(0o602), [
+      "Warning: Every user of this machine can change DIR/a.json: its mode is 0602",
+      "Warning: Every user of this machine can change DIR/b.json: its mode is 0602",
+      "Warning: Every user of this machine can change DIR/keys: its mode is 0602",
+    ]);
+  },
+});
+
+/** The section on security, without the space in front of its lines. */
+function securityOf({ stdout }: Outcome): string[] {
+  const [, section = ""] = stdout.split("==> Security\n");
+  return section.trimEnd().split("\n").map((line) => line.trim());
+}
+
+Deno.test("-check sums up what matters for security", async () => {
+  assert.deepEqual(securityOf(await check([])), [
+    "encryption    off: whoever reaches the gossip port is believed",
+    "control port  127.0.0.1:7373, for this machine alone, no token",
+    "gossip        0.0.0.0, reachable at all addresses of this machine",
+    "handlers      none",
+    "discovery     off",
+    "metrics       not sent",
+    "log           INFO",
+    "node names    any",
+  ]);
+  const mode = Deno.build.os === "windows" ? "" : ", mode 0600";
+  const outcome = await check([
+    "-config-file=DIR/a.json",
+    "-rpc-addr=unix:///tmp/serf.sock",
+    "-bind=10.0.0.1",
+    "-advertise=192.0.2.1:7000",
+    "-rpc-auth=x",
+    "-discover=here",
+    "-syslog",
+  ], {
+    "a.json": {
+      keyring_file: "DIR/keys",
+      event_handlers: ["/bin/true", "/bin/false"],
+      statsd_addr: "10.0.0.9:8125",
+      log_level: "debug",
+      validate_node_names: true,
+    },
+    "keys": [KEY, KEY],
+  });
+  assert.deepEqual(securityOf(outcome), [
+    `encryption    on, 2 keys from DIR/keys${mode}`,
+    "control port  unix:///tmp/serf.sock, for its owner alone, token from command line",
+    "gossip        10.0.0.1, reachable from outside, announced as 192.0.2.1:7000",
+    "handlers      2, with the rights of the agent",
+    "discovery     here",
+    "metrics       10.0.0.9:8125",
+    "log           DEBUG, copied to syslog LOCAL0",
+    "node names    validated",
+  ]);
+});
+
+Deno.test("-check -format=report makes one document of everything", async () => {
+  const good = await check(["-format=report", "-node=n", "-rpc-addr=:1"]);
+  assert.deepEqual([good.code, good.stderr], [0, ""]);
+  const { valid, problems, notes, settings, security } = JSON.parse(
+    good.stdout,
+  );
+  assert.deepEqual([valid, problems, settings.node_name], [true, [], "n"]);
+  assert.match(notes[0], /^Warning: Everybody who reaches :1 can command/);
+  assert.deepEqual(security, {
+    encryption: { on: false, keys_from: null, keys: null, mode: null },
+    rpc: {
+      address: ":1",
+      reach: "all addresses",
+      token: false,
+      token_from: null,
+    },
+    gossip: { bind: "0.0.0.0", reach: "all addresses", advertise: null },
+    handlers: 0,
+    discover: null,
+    metrics_to: [],
+    log_level: "INFO",
+    syslog: null,
+    validates_names: false,
+  });
+  const bad = await check(["-format=report", "-profile=x"]);
+  assert.deepEqual([bad.code, bad.stderr], [1, ""]);
+  assert.deepEqual(JSON.parse(bad.stdout), {
+    valid: false,
+    problems: [
+      'Unknown profile: x\n    -profile takes "lan", "wan" or "local"',
+    ],
+    notes: [],
+  });
 });
 
 Deno.test("-check says what does not count, and in JSON says it elsewhere", async () => {
@@ -299,7 +497,7 @@ Deno.test("-check says what does not count, and in JSON says it elsewhere", asyn
   });
 });
 
-Deno.test("-check knows two formats", async () => {
+Deno.test("-check knows three formats", async () => {
   assert.deepEqual(await check(["-format=yaml"]), {
     code: 1,
     stdout: '==> Invalid output format "yaml"\n',

@@ -147,6 +147,27 @@ Deno.test("agent shows what it was started with, and then the log", async (t) =>
   }
 });
 
+Deno.test("agent warns at its start of a control port that everybody can reach", async () => {
+  const port = freeAddress().split(":")[1];
+  const terminal = new FakeTerminal();
+  const ended = command.run(
+    [`-bind=${freeAddress()}`, `-rpc-addr=0.0.0.0:${port}`],
+    terminal,
+  );
+  await until("the log", () => terminal.stdout.includes("agent starting"));
+  const client = await RpcClient.connect({ address: `127.0.0.1:${port}` });
+  await client.leave();
+  client.close();
+  assert.equal(await ended, 0);
+  const [, log = ""] = terminal.stdout.split(LOG_BEGINS);
+  assert.equal(
+    withoutTimes(log).split("\n")[0],
+    `    [WARN] agent: Everybody who reaches 0.0.0.0:${port} can command this ` +
+      "agent: it listens on all addresses of this machine and 'rpc_auth' is " +
+      "not set",
+  );
+});
+
 Deno.test("agent takes its keys from a keyring file, and ends without one", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/keys.json`;
@@ -164,19 +185,33 @@ Deno.test("agent takes its keys from a keyring file, and ends without one", asyn
         `==> Failed to setup the Serf agent: stat ${path}: no such file or directory\n`,
     );
     await Deno.writeTextFile(path, `["${btoa("0123456789abcdef")}"]`);
-    const terminal = new FakeTerminal();
-    const ended = command.run(args, terminal);
-    await until("the log", () => terminal.stdout.includes("agent starting"));
-    const client = await RpcClient.connect({ address: args[1]!.slice(10) });
-    await client.leave();
-    client.close();
-    assert.equal(await ended, 0);
-    assert.match(terminal.stdout, /^ {22}Encrypted: true$/m);
-    const [, log = ""] = terminal.stdout.split(LOG_BEGINS);
-    assert.deepEqual(withoutTimes(log).split("\n").slice(0, 2), [
-      `    [INFO] agent: Restored keyring with 1 keys from ${path}`,
-      "    [INFO] agent: Serf agent starting",
-    ]);
+    for (const mode of [0o600, 0o644]) {
+      if (Deno.build.os !== "windows") await Deno.chmod(path, mode);
+      const terminal = new FakeTerminal();
+      const ended = command.run(args, terminal);
+      await until("the log", () => terminal.stdout.includes("agent starting"));
+      const client = await RpcClient.connect({ address: args[1]!.slice(10) });
+      await client.leave();
+      client.close();
+      assert.equal(await ended, 0);
+      assert.match(terminal.stdout, /^ {22}Encrypted: true$/m);
+      const [, log = ""] = terminal.stdout.split(LOG_BEGINS);
+      const isExposed = Deno.build.os !== "windows" && mode === 0o644;
+      const expected = [
+        ...(isExposed
+          ? [
+            "    [WARN] agent: Every user of this machine can read the " +
+            `encryption keys in ${path}: its mode is 0644`,
+          ]
+          : []),
+        `    [INFO] agent: Restored keyring with 1 keys from ${path}`,
+        "    [INFO] agent: Serf agent starting",
+      ];
+      assert.deepEqual(
+        withoutTimes(log).split("\n").slice(0, expected.length),
+        expected,
+      );
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

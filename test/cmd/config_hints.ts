@@ -24,10 +24,10 @@ export const HINTS: Readonly<Record<string, readonly string[]>> = {
   "agent-err-config-empty-file": ["at line 1, column 1"],
   "agent-err-config-syntax": ["at line 1, column 2"],
   "agent-err-config-wrong-type": [
-    `line 1: "protocol" ${VERSION}`,
     'line 1: "event_handlers" takes a list of handlers, such as ' +
     '["member-join=/etc/serf/join.sh"] or ' +
     '[{"filter": "user:deploy", "script": "deploy.sh"}]',
+    `line 1: "protocol" ${VERSION}`,
   ],
   "agent-err-config-wrong-type-str": [
     'line 1: "node_name" takes a text, such as "web-1"',
@@ -67,17 +67,17 @@ export const HINTS: Readonly<Record<string, readonly string[]>> = {
   "text-fraction": ['line 1: "rpc_auth" takes a text'],
   "text-small": [`line 1: "log_level" ${LEVELS}`],
   "durations": [
+    `line 1: "reconnect_interval" ${DURATION}`,
     `line 1: "retry_interval" ${DURATION}`,
     `line 1: "broadcast_timeout" ${DURATION}`,
-    `line 1: "reconnect_interval" ${DURATION}`,
   ],
   "duration-unit": [`line 1: "tombstone_timeout" ${DURATION}`],
   "duration-boolean": [`line 1: "reconnect_timeout" ${DURATION}`],
   "mixed": [
-    `line 2: "protocol" ${VERSION}`,
-    'line 3: did you mean "node_name" instead of "nodename"?',
     'line 4: did you mean "start_join" instead of "join"?',
+    'line 3: did you mean "node_name" instead of "nodename"?',
     'line 5: "node_name" takes a text, such as "web-1"',
+    `line 2: "protocol" ${VERSION}`,
     TAGS.replace("line 1", "line 6"),
   ],
   "go-name": [
