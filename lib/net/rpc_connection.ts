@@ -17,6 +17,7 @@ import { RPC_LIMITS, type RpcLimits } from "../rpc/limits.ts";
 import { filterMembers, needsCompiler } from "../rpc/member_filter.ts";
 import {
   type MemberFilter,
+  REQUEST_LIMITS,
   RpcErrorText,
   type RpcKeyRequest,
   type RpcQuery,
@@ -61,6 +62,11 @@ const REFUSAL_LIMIT_MS = 1_000;
 const CLOSE_LIMIT_MS = 10_000;
 /** Longest wait for a client to end its side after we have ended ours, ms. */
 const LINGER_MS = 1_000;
+/**
+ * Bytes of a client that are thrown away after the end of its session. The largest
+ * request may be on its way; more is a flood, which is not worth our time.
+ */
+const LINGER_BYTES_MAX = REQUEST_LIMITS.bytesMax;
 /** Longest wait of a shutdown for answers on their way, that to a leave above all, ms. */
 const SHUTDOWN_LIMIT_MS = 1_000;
 
@@ -480,7 +486,11 @@ export class Connection {
     try {
       await this.#conn.closeWrite();
       const ignored = new Uint8Array(READ_BYTES);
-      while (await this.#conn.read(ignored) !== null);
+      let count: number | null;
+      let left = LINGER_BYTES_MAX;
+      while (left > 0 && (count = await this.#conn.read(ignored)) !== null) {
+        left -= count;
+      }
     } catch {
       // The client is gone already.
     }

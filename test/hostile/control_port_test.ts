@@ -380,6 +380,23 @@ Deno.test("a client that does not introduce itself is closed, also after half of
     },
   ));
 
+Deno.test("what is sent after the end of a session is not read for ever", () =>
+  attacked({}, async ({ connect, counts, server }) => {
+    const conn = await connect();
+    await send(conn, HANDSHAKE, request("bogus", 2));
+    const CHUNK = new Uint8Array(65_536);
+    let sent = 0;
+    try {
+      // Buffers of the system take some megabytes more.
+      while (sent < 100_000_000) sent += await conn.write(CHUNK);
+    } catch {
+      // Reset.
+    }
+    await until("it is over", () => server.connectionCount === 0);
+    assert.ok(sent < 50_000_000, `${sent} bytes`);
+    assert.equal(counts.lateIntroductions.value, 0);
+  }));
+
 Deno.test("a client that ends its side or resets before it is let in leaves nothing behind", () =>
   attacked({}, async ({ server, address, counts }) => {
     for (let i = 0; i < 200; i++) {
