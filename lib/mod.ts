@@ -67,6 +67,9 @@ export {
   RPC_ADDRESS_DEFAULT,
   type RpcKeyReport,
   type RpcMember,
+  type RpcMetricsInterval,
+  type RpcMetricsReport,
+  type RpcMetricTally,
   type RpcQuery,
   type RpcStats,
   type TagChanges,
@@ -113,7 +116,7 @@ export {
 
 export { BindError } from "./net/bind.ts";
 export { JoinError, KeyError } from "./net/driver.ts";
-export { KeyRequestError } from "./net/rpc_client.ts";
+export { KeyRequestError, UnsupportedCommandError } from "./net/rpc_client.ts";
 export { StateError } from "./serf/engine.ts";
 export { SnapshotError } from "./net/snapshot_error.ts";
 
