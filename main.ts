@@ -2,12 +2,14 @@
 
 import { dispatch } from "./cmd/mod.ts";
 import { ProcessTerminal } from "./cmd/terminal.ts";
+import { visibleText } from "./lib/kit/visible.ts";
 
 const terminal = new ProcessTerminal();
 try {
   Deno.exitCode = await dispatch(Deno.args, terminal);
 } catch (error) {
-  terminal.err(`Error executing CLI: ${(error as Error).stack ?? error}\n`);
+  const text = visibleText(`${(error as Error).stack ?? error}`);
+  terminal.err(`Error executing CLI: ${text}\n`);
   Deno.exitCode = 1;
 }
 Deno.exit();

@@ -37,6 +37,8 @@ export class Transcript implements Terminal {
     this.text += text;
   }
 
+  control(): void {}
+
   env(): undefined {
     return undefined;
   }

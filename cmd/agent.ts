@@ -71,6 +71,7 @@ export const command: Command = {
       out: (text) => terminal.out(`==> ${text}`),
       outBytes: (bytes) => terminal.outBytes(bytes),
       err: (text) => terminal.err(text),
+      control: (stream, sequence) => terminal.control(stream, sequence),
       env: (name) => terminal.env(name),
       onInterrupt: (listener) => terminal.onInterrupt(listener),
       keepOnly: (permissions) => terminal.keepOnly(permissions),

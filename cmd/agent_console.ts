@@ -11,6 +11,7 @@ import type { AgentSettings } from "../lib/agent/config.ts";
 import { jsonLogLine } from "../lib/agent/log_line.ts";
 import { formatEndpoint, type HostPort } from "../lib/kit/address.ts";
 import type { LogLevel } from "../lib/kit/log.ts";
+import { visibleText } from "../lib/kit/visible.ts";
 import {
   formatRpcEndpoint,
   type RpcEndpoint,
@@ -110,7 +111,8 @@ export class AgentConsole {
   ): void {
     const at = this.#now();
     const show = () => {
-      if (!this.#isJson) this.write(text);
+      // In files too, since whoever collects this output reads it as a log.
+      if (!this.#isJson) this.write(visibleText(text));
       else if (message !== undefined) {
         this.write(jsonLogLine(at, level, message.trim(), fields));
       }

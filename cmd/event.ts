@@ -1,10 +1,10 @@
 /** `serf event`: sends a custom event through the cluster. */
 
+import { utf8Bytes } from "../lib/kit/bytes.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
-import { checkFormat, fail, formatFlag, print } from "./format.ts";
-import { isWholePayload, NOT_TEXT, payloadOf } from "./payload.ts";
+import { checkFormat, formatFlag, print } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
 const flagTable = (terminal: Terminal) => ({
@@ -52,15 +52,12 @@ export const command: Command = {
         values.format,
       );
     }
-    if (!isWholePayload(payload)) {
-      return fail(values.format, NOT_TEXT, terminal);
-    }
     const { coalesce } = values;
     const complaint = "Error sending event";
     return await callAgent({ values, terminal, complaint }, async (client) => {
       await client.event({
         name,
-        payload: payloadOf(payload),
+        payload: payload === undefined ? undefined : utf8Bytes(payload),
         coalesce,
       });
       print(values.format, terminal, {

@@ -11,6 +11,7 @@
  * cannot be understood at all is answered in text.
  */
 
+import { visibleEntry } from "../lib/kit/visible.ts";
 import { type Flag, textFlag } from "./flags.ts";
 import { type JsonValue, renderJson } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
@@ -48,7 +49,7 @@ export function print(
 /**
  * Says what went wrong.
  *
- * @param text a line without its end
+ * @param text a line without its end, or one with a list of errors behind it
  * @returns the exit code
  */
 export function fail(
@@ -56,8 +57,10 @@ export function fail(
   text: string,
   terminal: Terminal,
 ): number {
+  const { isTerminal } = terminal;
   print(format ?? "text", terminal, {
-    text: `${text}\n`,
+    // Part of it may be an agent's reason, which is to have no lines of its own.
+    text: `${isTerminal ? visibleEntry(text) : text}\n`,
     json: { error: text.trimEnd() },
   });
   return 1;

@@ -1,5 +1,6 @@
 /** `serf info`: an agent's figures. */
 
+import { unbroken } from "../lib/kit/visible.ts";
 import type { RpcStats } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
@@ -31,20 +32,26 @@ export const command: Command = {
     return await callAgent({ values, terminal, complaint }, async (client) => {
       const stats = await client.stats();
       return printAs(values.format, terminal, {
-        text: () => statsText(stats),
+        text: () => statsText(stats, terminal.isTerminal),
         json: () => stats,
       });
     });
   },
 };
 
-/** Sections and their entries, both sorted; a section may be empty. */
-export function statsText(stats: RpcStats): string {
+/**
+ * Sections and their entries, both sorted; a section may be empty.
+ *
+ * A script of a handler may have several lines. For a person they stand on one,
+ * so that a tag cannot pass for another entry.
+ */
+export function statsText(stats: RpcStats, isForPeople: boolean): string {
+  const shown = isForPeople ? unbroken : (text: string) => text;
   let text = "";
   for (const [section, entries] of sortedEntries(stats)) {
-    text += `${section}:\n`;
+    text += `${shown(section)}:\n`;
     for (const [key, value] of sortedEntries(entries)) {
-      text += `\t${key} = ${value}\n`;
+      text += `\t${shown(key)} = ${shown(value)}\n`;
     }
   }
   return text;

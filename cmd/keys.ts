@@ -6,6 +6,7 @@
  * document at the end, also after a failure.
  */
 
+import { unbroken, visibleEntry } from "../lib/kit/visible.ts";
 import type { RpcClient } from "../lib/net/rpc_client.ts";
 import type { RpcKeyReport } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
@@ -202,7 +203,12 @@ function screenFor(
   }
   return {
     begin: () => terminal.out(`==> ${TEXTS[action].begin}\n`),
-    end: (report, error) => terminal.out(endText(action, report, error)),
+    end: (report, error) => {
+      const reason = error !== undefined && terminal.isTerminal
+        ? visibleEntry(error)
+        : error;
+      terminal.out(endText(action, report, reason));
+    },
   };
 }
 
@@ -215,13 +221,13 @@ export function endText(
   const { success, failure } = TEXTS[action];
   if (error !== undefined) {
     const rows = sortedEntries(report.messages)
-      .map(([node, message]) => `failed:|${node}|${message}`);
+      .map(([node, message]) => unbroken(`failed:|${node}|${message}`));
     const table = rows.length > 0 ? `${renderColumns(rows)}\n` : "";
     return `${table}\n${failure}: ${error}\n`;
   }
   if (action !== "list") return `==> ${success}\n`;
   const rows = sortedEntries(report.keys ?? new Map<string, number>())
-    .map(([key, count]) => `${key}|[${count}/${report.nodes}]`);
+    .map(([key, count]) => unbroken(`${key}|[${count}/${report.nodes}]`));
   return `==> ${success}\n\n${renderColumns(rows)}\n`;
 }
 

@@ -1,6 +1,7 @@
 /** `serf members`: who is in the cluster, in the eyes of one agent. */
 
 import { formatEndpoint, formatIp } from "../lib/kit/address.ts";
+import { unbroken } from "../lib/kit/visible.ts";
 import type { RpcMember } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
@@ -114,17 +115,17 @@ function sortByName(members: readonly RpcMember[]): RpcMember[] {
   return members.toSorted((a, b) => compareText(a.name, b.name));
 }
 
-/** One row per member, in columns. */
+/** One row per member, in columns; no name or tag can make a row of its own. */
 export function membersText(
   members: readonly RpcMember[],
   options: { readonly isDetailed: boolean },
 ): string {
   return renderColumns(members.map((member) => {
     const tags = [...member.tags ?? []].map(([key, value]) =>
-      `${key}=${value}`
+      unbroken(`${key}=${value}`)
     );
     const row = [
-      member.name,
+      unbroken(member.name),
       endpointOf(member),
       member.status,
       tags.join(","),

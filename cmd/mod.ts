@@ -13,7 +13,9 @@
 
 import { nearest } from "../lib/kit/nearest.ts";
 import type { Command } from "./command.ts";
+import { NotTextError, refuseBrokenText } from "./given_text.ts";
 import type { Terminal } from "./terminal.ts";
+import { VisibleTerminal } from "./visible_terminal.ts";
 
 /** What the overview says about a command, and how to get at it. */
 interface CommandEntry {
@@ -147,6 +149,21 @@ export function readInvocation(processArgs: readonly string[]): Invocation {
  * @returns the exit code of the process
  */
 export async function dispatch(
+  args: readonly string[],
+  terminal: Terminal,
+): Promise<number> {
+  const visible = new VisibleTerminal(terminal);
+  try {
+    refuseBrokenText(args);
+    return await run(args, visible);
+  } catch (error) {
+    if (!(error instanceof NotTextError)) throw error;
+    const { fail, formatOf } = await import("./format.ts");
+    return fail(formatOf(args), error.message, visible);
+  }
+}
+
+async function run(
   args: readonly string[],
   terminal: Terminal,
 ): Promise<number> {

@@ -4,6 +4,7 @@ import type { RpcClient } from "../lib/net/rpc_client.ts";
 import { RecordText, type RecordValue } from "../lib/rpc/client_session.ts";
 import { formatIp } from "../lib/kit/address.ts";
 import { utf8Text } from "../lib/kit/bytes.ts";
+import { unbroken, visibleEntry } from "../lib/kit/visible.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, readFlags, renderHelp } from "./command.ts";
 import { textFlag } from "./flags.ts";
@@ -85,7 +86,7 @@ export function eventText(event: RecordValue): string {
   let text = "Event Info:\n";
   const fields = event instanceof Map ? event : new Map<string, RecordValue>();
   for (const [name, value] of fields) {
-    text += `\t${name}: ${fieldInGoSyntax(value)}\n`;
+    text += `\t${unbroken(name)}: ${fieldInGoSyntax(value)}\n`;
   }
   return text;
 }
@@ -101,7 +102,9 @@ async function startMonitor(
       level,
       (line) =>
         terminal.out(
-          format === "json" ? renderJsonLine({ log: line }) : `${line}\n`,
+          format === "json"
+            ? renderJsonLine({ log: line })
+            : `${terminal.isTerminal ? visibleEntry(line) : line}\n`,
         ),
     );
   } catch (error) {

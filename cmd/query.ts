@@ -1,6 +1,7 @@
 /** `serf query`: asks the cluster something and shows who answers what. */
 
 import { concatBytes, utf8Bytes, utf8Text } from "../lib/kit/bytes.ts";
+import { unbroken } from "../lib/kit/visible.ts";
 import type { QueryReply } from "../lib/rpc/client_bodies.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
@@ -14,7 +15,6 @@ import {
 import { fail } from "./format.ts";
 import { type JsonValue, renderJson } from "./output.ts";
 import { parsePairs } from "./pairs.ts";
-import { isWholePayload, NOT_TEXT, payloadOf } from "./payload.ts";
 import type { Terminal } from "./terminal.ts";
 
 const RELAY_FACTOR_MAX = 255;
@@ -113,9 +113,6 @@ export const command: Command = {
         values.format,
       );
     }
-    if (!isWholePayload(payload)) {
-      return fail(values.format, NOT_TEXT, terminal);
-    }
     const requestAck = !values["no-ack"];
     const complaint = "Error sending query";
     return await callAgent({ values, terminal, complaint }, async (client) => {
@@ -131,7 +128,7 @@ export const command: Command = {
       try {
         const done = client.query({
           name,
-          payload: payloadOf(payload),
+          payload: payload === undefined ? undefined : utf8Bytes(payload),
           filterNodes: values.node,
           filterTags,
           requestAck,
@@ -167,7 +164,12 @@ function screenFor(
 ): QueryScreen | undefined {
   switch (format) {
     case "text":
-      return new TextScreen(name, hasAcks, (bytes) => terminal.outBytes(bytes));
+      return new TextScreen({
+        name,
+        hasAcks,
+        isForPeople: terminal.isTerminal,
+        write: (bytes) => terminal.outBytes(bytes),
+      });
     case "json":
       return new JsonScreen((text) => terminal.out(text));
     default:
@@ -177,45 +179,64 @@ function screenFor(
 
 const LINE_END = 0x0a;
 
-/** Everything as it comes, answers byte by byte, and totals at the end. */
+export interface TextScreenOptions {
+  readonly name: string;
+  readonly hasAcks: boolean;
+  /** Whether further lines of an answer are indented. */
+  readonly isForPeople: boolean;
+  write(bytes: Uint8Array): void;
+}
+
+/**
+ * Everything as it comes, answers byte by byte, and totals at the end.
+ *
+ * An answer may have several lines. For a person those after the first are
+ * indented, so that none can pass for an ack or an answer of another member.
+ */
 export class TextScreen implements QueryScreen {
+  readonly #options: TextScreenOptions;
   #acks = 0;
   #responses = 0;
 
-  constructor(
-    readonly name: string,
-    readonly hasAcks: boolean,
-    readonly write: (bytes: Uint8Array) => void,
-  ) {}
+  constructor(options: TextScreenOptions) {
+    this.#options = options;
+  }
 
   begin(): void {
-    this.#say(`Query '${this.name}' dispatched\n`);
+    this.#say(`Query '${this.#options.name}' dispatched\n`);
   }
 
   reply(reply: QueryReply): void {
     if (reply.kind === "ack") {
       this.#acks++;
-      this.#say(`Ack from '${reply.from}'\n`);
+      this.#say(`Ack from '${unbroken(reply.from)}'\n`);
     } else {
       this.#responses++;
       const { payload } = reply;
-      // Scripts may answer anything, and who asks may take it from here.
-      this.write(concatBytes([
-        utf8Bytes(`Response from '${reply.from}': `),
-        payload.at(-1) === LINE_END ? payload.subarray(0, -1) : payload,
+      const answer = payload.at(-1) === LINE_END
+        ? payload.subarray(0, -1)
+        : payload;
+      // Scripts may answer any bytes, and programs may read them from here.
+      this.#options.write(concatBytes([
+        utf8Bytes(`Response from '${unbroken(reply.from)}': `),
+        this.#options.isForPeople ? indented(answer) : answer,
         utf8Bytes("\n"),
       ]));
     }
   }
 
   end(): void {
-    if (this.hasAcks) this.#say(`Total Acks: ${this.#acks}\n`);
+    if (this.#options.hasAcks) this.#say(`Total Acks: ${this.#acks}\n`);
     this.#say(`Total Responses: ${this.#responses}\n`);
   }
 
   #say(text: string): void {
-    this.write(utf8Bytes(text));
+    this.#options.write(utf8Bytes(text));
   }
+}
+
+function indented(answer: Uint8Array): Uint8Array {
+  return utf8Bytes(utf8Text(answer).replaceAll("\n", "\n    "));
 }
 
 /** One document at the end. */

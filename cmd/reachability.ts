@@ -1,5 +1,6 @@
 /** `serf reachability`: whether every live member hears us, and we hear it. */
 
+import { unbroken } from "../lib/kit/visible.ts";
 import { monotonicMs } from "../lib/net/clock.ts";
 import type { RpcClient } from "../lib/net/rpc_client.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
@@ -95,8 +96,8 @@ async function test(
         lastMs = monotonicMs();
         const isNew = acks.add(reply.from);
         if (!isNew) {
-          tell(`Duplicate response from '${reply.from}'\n`);
-        } else if (isVerbose) tell(`\tAck from '${reply.from}'\n`);
+          tell(`Duplicate response from '${unbroken(reply.from)}'\n`);
+        } else if (isVerbose) tell(`\tAck from '${unbroken(reply.from)}'\n`);
       },
     });
     const end = await Promise.race([interrupted.promise, done]);
@@ -180,7 +181,9 @@ export function judge(
     ? "Duplicate responses means there is a misconfiguration. Verify that node names are unique.\n"
     : "";
   const listed = (names: readonly string[]) =>
-    [...names].sort(compareText).map((name) => `\t${name}\n`).join("");
+    [...names].sort(compareText).map((name) => `\t${unbroken(name)}\n`).join(
+      "",
+    );
   if (acks.from.size === live.length) {
     const text = `${duplicates}Successfully contacted all live nodes\n`;
     return { text, code: acks.hasDuplicates ? 1 : 0 };

@@ -13,6 +13,7 @@ import {
   secondsOf,
 } from "../lib/coordinate/coordinate.ts";
 import { quoteText } from "../lib/kit/quote.ts";
+import { unbroken } from "../lib/kit/visible.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { fail, formatFlag } from "./format.ts";
@@ -94,7 +95,7 @@ export interface RttEstimate {
 
 export function rttText({ nodes, rttNs }: RttEstimate): string {
   const ms = threeDecimals(secondsOf(rttNs) * 1_000);
-  return `Estimated ${nodes.join(" <-> ")} rtt: ${ms} ms`;
+  return `Estimated ${unbroken(nodes.join(" <-> "))} rtt: ${ms} ms`;
 }
 
 /** Our own form: the original's command has no other than text. */

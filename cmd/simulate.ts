@@ -130,7 +130,7 @@ export const command: Command = {
     if (lack !== undefined) return fail(format, lack, terminal);
     const isShown = terminal.isTerminal && format === "text";
     const show = (text: string) => {
-      if (isShown) terminal.err(`\r${text}\x1b[K`);
+      if (isShown) terminal.control("err", `\r${text}\x1b[K`);
     };
     const timing = timingOf(settings);
     const report = measureCurves({
@@ -201,7 +201,7 @@ export function complaintAboutMemory(
   const mb = 1_000 * Math.ceil(bytes / 1e9);
   return `${nodes} nodes take some ${
     gb(bytes)
-  } GB of memory, and this process may use ${gb(heapBytesMax)} GB.\n` +
+  } GB of memory, and this process may use ${gb(heapBytesMax)} GB. ` +
     `It may use more with DENO_V8_FLAGS=--max-old-space-size=${mb} in the environment.`;
 }
 

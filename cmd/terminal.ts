@@ -7,6 +7,8 @@
  * the process without a word, as the broken-pipe signal would.
  */
 
+import { NotTextError } from "./given_text.ts";
+
 /** What a process can give up; the network is always needed. */
 const PERMISSIONS = ["read", "write", "run", "sys", "env"] as const;
 
@@ -21,7 +23,16 @@ export interface Terminal {
   outBytes(bytes: Uint8Array): void;
   /** Writes to standard error: help that was asked for, flag complaints. */
   err(text: string): void;
-  /** A variable of the environment, `undefined` when it is not set. */
+  /**
+   * Writes a control sequence of our own; in what the other methods are given,
+   * people see such sequences instead of their effect.
+   */
+  control(stream: "out" | "err", sequence: string): void;
+  /**
+   * A variable of the environment, `undefined` when it is not set.
+   *
+   * @throws {NotTextError} when it is not UTF-8
+   */
   env(name: string): string | undefined;
   /**
    * Calls `listener` on SIGINT instead of dying of it.
@@ -55,9 +66,14 @@ export class ProcessTerminal implements Terminal {
     writeWhole(Deno.stderr, this.#encoder.encode(text));
   }
 
+  control(stream: "out" | "err", sequence: string): void {
+    if (stream === "out") this.out(sequence);
+    else this.err(sequence);
+  }
+
   env(name: string): string | undefined {
     if (!this.#variables.has(name)) {
-      this.#variables.set(name, Deno.env.get(name));
+      this.#variables.set(name, readVariable(name));
     }
     return this.#variables.get(name);
   }
@@ -72,6 +88,16 @@ export class ProcessTerminal implements Terminal {
       if (permissions.some((kept) => kept === name)) continue;
       Deno.permissions.revokeSync({ name });
     }
+  }
+}
+
+function readVariable(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.InvalidData)) throw error;
+    // The runtime's message shows the value, which may be a token.
+    throw new NotTextError(`The variable ${name} must be text in UTF-8`);
   }
 }
 

@@ -39,7 +39,8 @@ export async function watch(options: WatchOptions): Promise<number> {
       if (text === "interrupted") return 0;
       if (text !== shown) {
         const isNext = shown !== undefined && format === "text";
-        terminal.out((clears ? CLEAR : isNext ? "\n" : "") + text);
+        if (clears) terminal.control("out", CLEAR);
+        terminal.out((isNext && !clears ? "\n" : "") + text);
         shown = text;
       }
       const end = await Promise.race([interrupted.promise, pause(pauseMs)]);

@@ -6,8 +6,11 @@
  * `copyTo` adds the system's log. Standard output may be had as JSON.
  *
  * Until the start-up text is out, the lines for standard output are held back; a
- * start that fails never shows them. An entry may have several lines of text,
- * as errors that list their causes do.
+ * start that fails never shows them.
+ *
+ * An entry is one line, whatever strangers put into it: control characters become
+ * visible (`kit/visible.ts`), here and for all consumers. Only errors that list
+ * their causes have further lines, which begin with a tab.
  *
  * This is our own small log rather than a library: the format, the gate and the
  * ring are part of what Serf's users see, and what a library would add on top
@@ -19,6 +22,7 @@
 import { utf8Bytes, utf8Text } from "../kit/bytes.ts";
 import { type LogLevel, logLevelRank } from "../kit/log.ts";
 import { Ring } from "../kit/ring.ts";
+import { visibleEntry } from "../kit/visible.ts";
 import { jsonLogLine, textLogLine } from "./log_line.ts";
 
 /** Lines kept for monitors that connect later. */
@@ -77,16 +81,17 @@ export class AgentLog {
     const rank = logLevelRank(level);
     const at = now();
     // Errors that list their causes end in line breaks; one of them is the line's.
-    const said = shortened(text.replace(/\n$/, ""));
-    const line = textLogLine(at, level, said);
+    const said = text.replace(/\n$/, "");
+    const entry = shortened(visibleEntry(said));
+    const line = textLogLine(at, level, entry);
     this.#ring.push({ rank, line });
     if (rank >= this.#rank) {
       this.#show(
         isJson
-          ? jsonLogLine(at, level, said.trimEnd())
+          ? jsonLogLine(at, level, shortened(said).trimEnd())
           : `${STDOUT_PREFIX}${line}\n`,
       );
-      this.#copy?.(level, text);
+      this.#copy?.(level, entry);
     }
     for (const { rank: least, listener } of this.#subscribers) {
       if (rank >= least) listener(line);

@@ -10,6 +10,7 @@
  */
 
 import type { LogLevel } from "../kit/log.ts";
+import { visibleText } from "../kit/visible.ts";
 
 /** The levels in go-hclog's words. */
 const JSON_LEVELS: Readonly<Record<LogLevel, string>> = {
@@ -48,7 +49,8 @@ export function jsonLogLine(
     "@message": rest ?? text,
     ...fields,
   };
-  return `${JSON.stringify(entry)}\n`;
+  // What JSON lets stand is written as JSON's escapes: the same text to a reader.
+  return `${visibleText(JSON.stringify(entry))}\n`;
 }
 
 /** `2026/11/20 12:49:06` in local time. */

@@ -9,6 +9,7 @@
  * Source: serf `serf.go` (Join).
  */
 
+import { unbroken } from "../kit/visible.ts";
 import type { SwimEngine } from "../swim/engine.ts";
 import type { JoinTarget } from "../swim/engine.ts";
 import type { OperationId, SwimEvent } from "../swim/output.ts";
@@ -124,11 +125,13 @@ export class Joins {
 
 /**
  * Several errors as one text, ending in two newlines. The wording is that of
- * Go's multierror package, which users of `serf join` see.
+ * Go's multierror package, which users of `serf join` see. What a peer has to say
+ * stays within its item.
  */
 export function joinErrorText(errors: readonly string[]): string {
   const count = `${errors.length} error${
     errors.length === 1 ? "" : "s"
   } occurred:`;
-  return [count, ...errors.map((error) => `\t* ${error}`), "", ""].join("\n");
+  return [count, ...errors.map((error) => `\t* ${unbroken(error)}`), "", ""]
+    .join("\n");
 }

@@ -53,7 +53,7 @@ Deno.test("AgentLog writes JSON, but monitors read text", () => {
   );
   for (const text of shown) assert.match(text, /^[^\n]+\n$/);
   assert.deepEqual(log.subscribe("WARN", () => {}).backlog, [
-    `${STAMP} [WARN] agent: two\nlines\n`,
+    `${STAMP} [WARN] agent: two\\nlines\\n`,
   ]);
 });
 

@@ -36,6 +36,11 @@ export class FakeTerminal implements Terminal {
     this.stderr += text;
   }
 
+  control(stream: "out" | "err", sequence: string): void {
+    if (stream === "out") this.out(sequence);
+    else this.err(sequence);
+  }
+
   env(name: string): string | undefined {
     return this.#env[name];
   }

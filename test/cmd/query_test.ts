@@ -109,7 +109,12 @@ Deno.test("serf query asks for what its flags say", async () => {
 
 Deno.test("TextScreen cuts one newline from an answer, and nothing else", () => {
   let shown = "";
-  const screen = new TextScreen("q", true, (bytes) => shown += latin1(bytes));
+  const screen = new TextScreen({
+    name: "q",
+    hasAcks: true,
+    isForPeople: false,
+    write: (bytes) => shown += latin1(bytes),
+  });
   screen.begin();
   // What is no text goes out as it came, a byte order mark too.
   for (

@@ -87,7 +87,7 @@ Deno.test("simulate refuses what does not fit into memory, and says how it would
   assert.equal(complaintAboutMemory(5_000, 20e9), undefined);
   const complaint =
     "5000 nodes take some 19.5 GB of memory, and this process " +
-    "may use 4.4 GB.\nIt may use more with " +
+    "may use 4.4 GB. It may use more with " +
     "DENO_V8_FLAGS=--max-old-space-size=20000 in the environment.";
   assert.equal(complaintAboutMemory(5_000, 4.4e9), complaint);
   // Nobody gives 78 GB to tests; it would take hours.

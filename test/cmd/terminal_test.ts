@@ -89,8 +89,7 @@ Deno.test("a command can show its help after it has given up the environment", a
 });
 
 Deno.test({
-  name:
-    "a payload that is no UTF-8 is refused before it is sent as something else",
+  name: "what is no UTF-8 is refused before it is sent as something else",
   ignore: Deno.build.os === "windows",
   async fn() {
     const target = new FakeTarget();
@@ -100,24 +99,36 @@ Deno.test({
       authKey: "",
     });
     const rpc = `-rpc-addr=127.0.0.1:${server.port}`;
-    const run = async (command: string, payload: string) => {
+    const run = async (script: string) => {
       // Only a shell can pass on bytes that are no text.
-      const script =
-        `exec "$0" run -A "$1" ${command} ${rpc} deploy "$(printf '${payload}')"`;
-      const { code, stdout } = await new Deno.Command("/bin/sh", {
+      const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
         args: ["-c", script, Deno.execPath(), MAIN],
       }).output();
-      return [code, new TextDecoder().decode(stdout)];
+      const text = new TextDecoder();
+      return [code, text.decode(stdout) + text.decode(stderr)];
     };
+    const rule = "must be text in UTF-8, without U+FFFD\n";
+    const serf = 'exec "$0" run -A "$1"';
     try {
       for (const command of ["event", "query"]) {
-        assert.deepEqual(await run(command, "v1\\377"), [
-          1,
-          "The payload must be text in UTF-8, without U+FFFD\n",
-        ]);
+        assert.deepEqual(
+          await run(`${serf} ${command} ${rpc} deploy "$(printf 'v1\\377')"`),
+          [1, `Argument 4 ("v1\ufffd") ${rule}`],
+        );
       }
+      assert.deepEqual(
+        await run(`${serf} tags ${rpc} -set "$(printf 'a=\\377')"`),
+        [1, `Argument 4 (after -set) ${rule}`],
+      );
+      assert.deepEqual(
+        await run(`SERF_RPC_AUTH="$(printf 'x\\377')" ${serf} members ${rpc}`),
+        [1, "The variable SERF_RPC_AUTH must be text in UTF-8\n"],
+      );
       assert.deepEqual(target.calls, []);
-      assert.equal((await run("event", "\\303\\274"))[0], 0);
+      const [code] = await run(
+        `${serf} event ${rpc} deploy "$(printf '\\303\\274')"`,
+      );
+      assert.equal(code, 0);
       assert.deepEqual(target.calls, ["userEvent deploy ü coalesce=true"]);
     } finally {
       await server.shutdown();
