@@ -42,6 +42,7 @@ import {
   IDLE_KEYS,
 } from "./config_keys.ts";
 import type { SettingsLayer } from "./config_layer.ts";
+import { fileText } from "./file_text.ts";
 import type { HandlerObject } from "./handler_spec.ts";
 
 /** What a file says, as far as it could be understood. */
@@ -58,17 +59,27 @@ export interface DecodedConfig {
 const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 const ROOM_FOR_HINTS = "    ";
 
+/**
+ * Decodes the bytes of a file; nothing is thrown.
+ *
+ * The mark at the beginning that some editors leave is no JSON, and is shown as an
+ * error rather than swallowed, as the original does.
+ */
+export function decodeConfigFile(bytes: Uint8Array): DecodedConfig {
+  try {
+    return decodeConfig(fileText(bytes));
+  } catch (error) {
+    return notJson(error);
+  }
+}
+
 /** Decodes the text of a file; nothing is thrown. */
 export function decodeConfig(text: string): DecodedConfig {
   let document: JsonDocument;
   try {
     document = readFirstJson(text);
   } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    const { message, line, column } = error;
-    return unreadable(
-      `${message}\n${ROOM_FOR_HINTS}at line ${line}, column ${column}`,
-    );
+    return notJson(error);
   }
   const { value, keyLines } = document;
   if (value === null) return { layer: {}, isUnreadable: false };
@@ -79,6 +90,14 @@ export function decodeConfig(text: string): DecodedConfig {
     );
   }
   return new Decoder(keyLines).decode(value);
+}
+
+function notJson(error: unknown): DecodedConfig {
+  if (!(error instanceof JsonSyntaxError)) throw error;
+  const { message, line, column } = error;
+  return unreadable(
+    `${message}\n${ROOM_FOR_HINTS}at line ${line}, column ${column}`,
+  );
 }
 
 function unreadable(problem: string): DecodedConfig {

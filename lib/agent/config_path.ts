@@ -9,7 +9,7 @@
 
 import { join } from "node:path";
 import { fileErrorText } from "../net/system_error.ts";
-import { decodeConfig, type DecodedConfig } from "./config_file.ts";
+import { decodeConfigFile, type DecodedConfig } from "./config_file.ts";
 import { ConfigError, type SettingsLayer } from "./config_layer.ts";
 
 /** Largest file that is read, bytes; far more than any configuration needs. */
@@ -89,10 +89,7 @@ async function readFile(path: string): Promise<ConfigFile> {
   } catch (error) {
     return failure(path, error);
   }
-  // The mark at the beginning that some editors leave is no JSON, and is shown
-  // as an error rather than swallowed, as the original does.
-  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-  const { layer, problem, isUnreadable } = decodeConfig(text);
+  const { layer, problem, isUnreadable } = decodeConfigFile(bytes);
   return {
     layer: { ...layer, origin: path },
     isUnreadable,

@@ -9,7 +9,7 @@
  * Source: serf `agent.go` (loadTagsFile, writeTagsFile).
  */
 
-import { utf8Bytes, utf8Text } from "../kit/bytes.ts";
+import { utf8Bytes } from "../kit/bytes.ts";
 import {
   isMap,
   type JsonRead,
@@ -19,6 +19,7 @@ import {
 import { renderJson } from "../kit/json_writer.ts";
 import { replaceFile } from "../net/atomic_file.ts";
 import { fileErrorText } from "../net/system_error.ts";
+import { fileText } from "./file_text.ts";
 
 /** Permissions of a new file: tags may say what not everybody should know. */
 const NEW_FILE_MODE = 0o600;
@@ -64,7 +65,7 @@ export async function readTagsFile(
     );
   }
   try {
-    return decodeTagsFile(utf8Text(bytes));
+    return decodeTagsFile(fileText(bytes));
   } catch (cause) {
     throw new Error(
       `Failed to decode tags file: ${(cause as Error).message}`,

@@ -108,11 +108,16 @@ Deno.test("readConfigPaths() reads no file without end", async () => {
   });
 });
 
-Deno.test("readConfigPaths() takes broken UTF-8 as Go does", async () => {
+Deno.test("readConfigPaths() refuses what is no UTF-8, and says where it is", async () => {
   await using directory = await Directory.with({});
   const path = `${directory.path}/a.json`;
-  const text = new TextEncoder().encode('{"start_join":["?"]}');
+  const text = new TextEncoder().encode('{\n "tags": {"ü\ufffd": "?"}}');
   text[text.indexOf(0x3f)] = 0xff;
   await Deno.writeFile(path, text);
-  assert.deepEqual(await order([path]), ["\ufffd"]);
+  await assert.rejects(readConfigPaths([path]), {
+    message: `Error decoding '${path}': text that is not UTF-8\n` +
+      "    at line 2, column 18",
+  });
+  await Deno.writeFile(path, Uint8Array.of(0x7b, 0x22, 0xc3));
+  await assert.rejects(readConfigPaths([path]), /not UTF-8\n/);
 });

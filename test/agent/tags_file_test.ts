@@ -46,6 +46,13 @@ Deno.test("writeTagsFile() keeps the permissions of a file that is there", async
 Deno.test("readTagsFile() tells no file from one that cannot be read", async () => {
   await inFolder(async (folder) => {
     assert.equal(await readTagsFile(`${folder}/none`), undefined);
+    await Deno.writeFile(
+      `${folder}/latin1`,
+      Uint8Array.of(0x7b, 0x22, 0xe4, 0x22),
+    );
+    await assert.rejects(readTagsFile(`${folder}/latin1`), {
+      message: "Failed to decode tags file: text that is not UTF-8",
+    });
     await assert.rejects(readTagsFile(folder), {
       message: `Failed to read tags file: open ${folder}: is a directory`,
     });
