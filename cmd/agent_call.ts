@@ -25,8 +25,9 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     `-rpc-addr, ${ADDRESS_DEFAULT} by default, not its -bind.`,
   ],
   [
-    /missing port in address$/,
-    `-rpc-addr takes HOST:PORT, such as ${ADDRESS_DEFAULT}, or unix:///PATH.`,
+    /((missing port|too many colons|missing '\]') in address|(unknown|invalid) port)$/,
+    `-rpc-addr takes HOST:PORT, such as ${ADDRESS_DEFAULT} or [::1]:7373, or\n` +
+    "unix:///PATH. It takes no other URL.",
   ],
   [
     /(Authentication required|Invalid authentication token)$/,

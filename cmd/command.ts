@@ -17,6 +17,7 @@ import {
   shownFlag,
 } from "./flags.ts";
 import { fail } from "./format.ts";
+import { quoteText } from "../lib/kit/quote.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface Command {
@@ -87,6 +88,25 @@ export function readFlags<Table extends FlagTable>(
     terminal.out(`${command.help(terminal)}\n`);
     return undefined;
   }
+}
+
+/**
+ * Tells a person that arguments after the flags mean nothing here. The original
+ * ignores them without a word, and programs see no difference.
+ *
+ * @param advice what was probably meant; a sentence
+ */
+export function hintIgnored(
+  positionals: readonly string[],
+  terminal: Terminal,
+  advice = "",
+): void {
+  if (positionals.length === 0 || !terminal.isTerminal) return;
+  const ignored = positionals.map(quoteText).join(" ");
+  const sentence = advice === "" ? "" : ` ${advice}`;
+  terminal.err(
+    `Ignored, since this command takes flags alone: ${ignored}.${sentence}\n`,
+  );
 }
 
 /**

@@ -6,6 +6,7 @@
  * that are known beforehand are completed too, and files where a flag takes one.
  */
 
+import { unbroken } from "../lib/kit/visible.ts";
 import { type Command, failUsage, renderHelp } from "./command.ts";
 import { commandNames, loadCommand } from "./mod.ts";
 import type { Terminal } from "./terminal.ts";
@@ -61,11 +62,12 @@ export const command: Command = {
     const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
     if (script === undefined || args.length > 1) {
       const names = Object.keys(SHELLS).join(", ");
-      return failUsage(
-        command,
-        `A shell must be specified, one of: ${names}.`,
-        terminal,
-      );
+      const complaint = args.length > 1
+        ? `One shell must be specified, not ${args.length}.`
+        : shell === ""
+        ? `A shell must be specified, one of: ${names}.`
+        : `There is no script for '${unbroken(shell)}', only for: ${names}.`;
+      return failUsage(command, complaint, terminal);
     }
     terminal.out(script(await knownCommands(terminal)));
     return 0;

@@ -5,6 +5,9 @@ import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
 import { checkFormat, formatFlag, print } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
+import type { RpcClient } from "../lib/net/rpc_client.ts";
+import { nearest } from "../lib/kit/nearest.ts";
+import { unbroken } from "../lib/kit/visible.ts";
 
 const flagTable = (terminal: Terminal) => ({
   "prune": booleanFlag(false, {
@@ -43,9 +46,28 @@ export const command: Command = {
     const complaint = "Error force leaving";
     return await callAgent({ values, terminal, complaint }, async (client) => {
       const { format, prune } = values;
+      if (terminal.isTerminal) await hintAtUnknown(name, client, terminal);
       await client.forceLeave(name, prune);
       print(format, terminal, { text: "", json: { node: name, prune } });
       return 0;
     });
   },
 };
+
+/**
+ * Tells a person that nobody has this name. The agent passes the news on all the
+ * same, as the original does: other members may know of one.
+ */
+async function hintAtUnknown(
+  name: string,
+  client: RpcClient,
+  terminal: Terminal,
+): Promise<void> {
+  const names = (await client.members()).map((member) => member.name);
+  if (names.includes(name)) return;
+  const meant = nearest(name, names);
+  terminal.err(
+    `The agent knows no member '${unbroken(name)}'.` +
+      (meant === undefined ? "\n" : ` Did you mean '${unbroken(meant)}'?\n`),
+  );
+}

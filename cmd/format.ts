@@ -5,10 +5,12 @@
  *
  *     { "error": "Error connecting to Serf agent: ..." }
  *
- * and the exit code is the same as with text. The names in a document never
- * change their meaning; new ones may join them. `members`, `info` and `query`
- * print the documents that HashiCorp's commands print. Only a command line that
- * cannot be understood at all is answered in text.
+ * and the exit code is the same as with text. The line that text would have is then
+ * on standard error: HashiCorp's `members`, `info` and `query` print it whatever
+ * the format, and scripts look for it. The names in a document never change
+ * their meaning; new ones may join them. `members`, `info` and `query` print the
+ * documents that HashiCorp's commands print. Only a command line that cannot be
+ * understood at all is answered in text.
  */
 
 import { visibleEntry } from "../lib/kit/visible.ts";
@@ -57,12 +59,13 @@ export function fail(
   text: string,
   terminal: Terminal,
 ): number {
-  const { isTerminal } = terminal;
+  // Part of it may be an agent's reason, which is to have no lines of its own.
+  const line = `${terminal.isTerminal ? visibleEntry(text) : text}\n`;
   print(format ?? "text", terminal, {
-    // Part of it may be an agent's reason, which is to have no lines of its own.
-    text: `${isTerminal ? visibleEntry(text) : text}\n`,
+    text: line,
     json: { error: text.trimEnd() },
   });
+  if (format === "json") terminal.err(line);
   return 1;
 }
 

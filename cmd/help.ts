@@ -10,8 +10,8 @@ import type { Command } from "./command.ts";
 import {
   loadCommand,
   overview,
-  suggestionFor,
   UNKNOWN_COMMAND_EXIT_CODE,
+  unknownCommandText,
 } from "./mod.ts";
 
 export const command: Command = {
@@ -25,7 +25,7 @@ export const command: Command = {
     }
     const described = await loadCommand(name);
     if (described === undefined) {
-      terminal.err(overview() + suggestionFor(name));
+      terminal.err(overview() + unknownCommandText(name));
       return UNKNOWN_COMMAND_EXIT_CODE;
     }
     terminal.out(`${described.help(terminal)}\n`);

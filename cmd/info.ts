@@ -3,7 +3,7 @@
 import { unbroken } from "../lib/kit/visible.ts";
 import type { RpcStats } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
+import { type Command, hintIgnored, readFlags, renderHelp } from "./command.ts";
 import { formatFlag } from "./format.ts";
 import { printAs, sortedEntries } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
@@ -27,7 +27,8 @@ export const command: Command = {
   async run(args, terminal) {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
-    const { values } = flags;
+    const { values, positionals } = flags;
+    hintIgnored(positionals, terminal);
     const complaint = "Error querying agent";
     return await callAgent({ values, terminal, complaint }, async (client) => {
       const stats = await client.stats();

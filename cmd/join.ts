@@ -1,5 +1,7 @@
 /** `serf join`: brings the agent's cluster and others together. */
 
+import { parseIp } from "../lib/kit/address.ts";
+import { quoteText } from "../lib/kit/quote.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
@@ -42,16 +44,43 @@ export const command: Command = {
       );
     }
     const complaint = "Error joining the cluster";
-    return await callAgent({ values, terminal, complaint }, async (client) => {
-      const contacted = await client.join(positionals, values.replay);
-      print(values.format, terminal, {
-        text: joinedText(contacted),
-        json: { contacted },
-      });
-      return 0;
-    });
+    const code = await callAgent(
+      { values, terminal, complaint },
+      async (client) => {
+        const contacted = await client.join(positionals, values.replay);
+        print(values.format, terminal, {
+          text: joinedText(contacted),
+          json: { contacted },
+        });
+        return 0;
+      },
+    );
+    if (code !== 0) hintAtAddresses(positionals, terminal);
+    return code;
   },
 };
+
+/** Tells a person about addresses that can be none, which the agent took for names. */
+function hintAtAddresses(
+  addresses: readonly string[],
+  terminal: Terminal,
+): void {
+  const wrong = addresses.find((address) =>
+    address.includes("://") || hasTwoPorts(address)
+  );
+  if (wrong === undefined || !terminal.isTerminal) return;
+  terminal.err(
+    `An address is HOST, HOST:PORT or [IPV6]:PORT; ${quoteText(wrong)} is ` +
+      (wrong.includes("://") ? "a URL.\n" : "none of them.\n"),
+  );
+}
+
+/** Whether more than one port follows a host. A member's name may stand before it. */
+function hasTwoPorts(address: string): boolean {
+  const host = address.slice(address.lastIndexOf("/") + 1);
+  return /:.*:/.test(host) && !host.startsWith("[") &&
+    parseIp(host) === undefined;
+}
 
 /** @param contacted how many addresses answered */
 export function joinedText(contacted: number): string {

@@ -10,7 +10,7 @@ import { unbroken, visibleEntry } from "../lib/kit/visible.ts";
 import type { RpcClient } from "../lib/net/rpc_client.ts";
 import type { RpcKeyReport } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
+import { type Command, hintIgnored, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag, type FlagValues, textFlag } from "./flags.ts";
 import { checkFormat, fail } from "./format.ts";
 import {
@@ -101,7 +101,8 @@ export const command: Command = {
   async run(args, terminal) {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
-    const { values } = flags;
+    const { values, positionals } = flags;
+    hintIgnored(positionals, terminal);
     const [action, second] = actionsIn(values);
     if (second !== undefined) {
       return fail(
@@ -197,8 +198,12 @@ function screenFor(
   if (format === "json") {
     return {
       begin: () => {},
-      end: (report, error) =>
-        terminal.out(`${renderJson(keysJson(action, report, error))}\n`),
+      end: (report, error) => {
+        terminal.out(`${renderJson(keysJson(action, report, error))}\n`);
+        if (error !== undefined) {
+          terminal.err(`${TEXTS[action].failure}: ${error}\n`);
+        }
+      },
     };
   }
   return {

@@ -1,7 +1,7 @@
 /** `serf leave`: the agent says goodbye to the cluster and ends. */
 
 import { agentFlags, callAgent } from "./agent_call.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
+import { type Command, hintIgnored, readFlags, renderHelp } from "./command.ts";
 import { checkFormat, formatFlag, print } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -26,7 +26,8 @@ export const command: Command = {
   async run(args, terminal) {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
-    const { values } = flags;
+    const { values, positionals } = flags;
+    hintIgnored(positionals, terminal);
     if (!checkFormat(values.format, terminal)) return 1;
     const complaint = "Error leaving";
     return await callAgent({ values, terminal, complaint }, async (client) => {

@@ -1,10 +1,11 @@
 /** `serf members`: who is in the cluster, in the eyes of one agent. */
 
 import { formatEndpoint, formatIp } from "../lib/kit/address.ts";
+import { nearest } from "../lib/kit/nearest.ts";
 import { unbroken } from "../lib/kit/visible.ts";
 import type { RpcMember } from "../lib/rpc/protocol.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
+import { type Command, hintIgnored, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag, listFlag, textFlag } from "./flags.ts";
 import { checkFormat, fail, formatFlag } from "./format.ts";
 import {
@@ -73,7 +74,9 @@ export const command: Command = {
   async run(args, terminal) {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
-    const { values } = flags;
+    const { values, positionals } = flags;
+    hintIgnored(positionals, terminal, "For one member: -name=NAME.");
+    hintAtStatus(values.status, terminal);
     const tagTexts = [...values.tag];
     if (values.role !== "") {
       terminal.out(
@@ -109,6 +112,19 @@ export const command: Command = {
     });
   },
 };
+
+const STATUSES: readonly string[] = ["alive", "leaving", "left", "failed"];
+
+/** Tells a person that no member can have such a status. An expression may mean more. */
+function hintAtStatus(status: string, terminal: Terminal): void {
+  const isWord = /^[\w-]+$/.test(status);
+  if (!terminal.isTerminal || !isWord || STATUSES.includes(status)) return;
+  const meant = nearest(status, STATUSES);
+  terminal.err(
+    `There is no status '${status}', only ${STATUSES.join(", ")}.` +
+      (meant === undefined ? "\n" : ` Did you mean '${meant}'?\n`),
+  );
+}
 
 /** Agents of the original list their members in no order. */
 function sortByName(members: readonly RpcMember[]): RpcMember[] {

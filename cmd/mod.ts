@@ -12,6 +12,7 @@
  */
 
 import { nearest } from "../lib/kit/nearest.ts";
+import { unbroken } from "../lib/kit/visible.ts";
 import type { Command } from "./command.ts";
 import { NotTextError, refuseBrokenText } from "./given_text.ts";
 import type { Terminal } from "./terminal.ts";
@@ -175,7 +176,7 @@ async function run(
   }
   const command = await loadCommand(commandName ?? "");
   if (command === undefined) {
-    terminal.err(overview() + suggestionFor(commandName));
+    terminal.err(overview() + unknownCommandText(commandName));
     return UNKNOWN_COMMAND_EXIT_CODE;
   }
   if (isHelpWanted || invocation.hasMisplacedFlags) {
@@ -192,12 +193,15 @@ export async function loadCommand(name: string): Promise<Command | undefined> {
   return entry === undefined ? undefined : (await entry.load()).command;
 }
 
-/** A line about the command that was probably meant; empty without one. */
-export function suggestionFor(name: string | undefined): string {
-  const meant = nearest(name ?? "", Object.keys(COMMANDS));
-  return meant === undefined
-    ? ""
-    : `Unknown command '${name}'. Did you mean '${meant}'?\n`;
+/**
+ * A line that says that there is no such command, and which one was probably
+ * meant; empty when none was named.
+ */
+export function unknownCommandText(name: string | undefined): string {
+  if (name === undefined) return "";
+  const meant = nearest(name, Object.keys(COMMANDS));
+  return `Unknown command '${unbroken(name)}'.` +
+    (meant === undefined ? "\n" : ` Did you mean '${meant}'?\n`);
 }
 
 /** Names of all commands, in alphabetical order. */

@@ -6,16 +6,20 @@ import { formatIp } from "../lib/kit/address.ts";
 import { utf8Text } from "../lib/kit/bytes.ts";
 import { unbroken, visibleEntry } from "../lib/kit/visible.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
+import { type Command, hintIgnored, readFlags, renderHelp } from "./command.ts";
 import { textFlag } from "./flags.ts";
 import { checkFormat, fail } from "./format.ts";
 import { fieldInGoSyntax } from "./go_syntax.ts";
 import { type JsonValue, renderJsonLine } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
+import { pause } from "./watch.ts";
 
 export const REMOTE_ENDED_TEXT =
   "\nRemote side ended the monitor! This usually means that the\n" +
   "remote side has exited or crashed.\n";
+
+/** How long an interrupted monitor waits for the agent to say goodbye, ms. */
+const STOP_WAIT_MS = 1_000;
 
 const flagTable = (terminal: Terminal) => ({
   "log-level": textFlag("INFO", {
@@ -48,7 +52,8 @@ export const command: Command = {
   async run(args, terminal) {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
-    const { values } = flags;
+    const { values, positionals } = flags;
+    hintIgnored(positionals, terminal);
     const { format } = values;
     if (!checkFormat(format, terminal)) return 1;
     const interrupted = Promise.withResolvers<"interrupted">();
@@ -137,14 +142,14 @@ function jsonOf(value: RecordValue, field?: string): JsonValue {
     : value as JsonValue;
 }
 
-/** An agent that ends at this very moment is no failure of ours. */
+/**
+ * An agent that ends at this very moment is no failure of ours; one that does not
+ * answer finds the connection closed.
+ */
 async function stopQuietly(
   client: RpcClient,
   seqs: readonly bigint[],
 ): Promise<void> {
-  try {
-    for (const seq of seqs) await client.stop(seq);
-  } catch {
-    // The connection is gone, and with it what was to be stopped.
-  }
+  const stops = seqs.map((seq) => client.stop(seq).catch(() => {}));
+  await Promise.race([Promise.all(stops), pause(STOP_WAIT_MS)]);
 }

@@ -4,7 +4,7 @@ import { unbroken } from "../lib/kit/visible.ts";
 import { monotonicMs } from "../lib/net/clock.ts";
 import type { RpcClient } from "../lib/net/rpc_client.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
+import { type Command, hintIgnored, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
 import { checkFormat, fail, formatFlag, print } from "./format.ts";
 import { compareText, type JsonValue } from "./output.ts";
@@ -46,7 +46,8 @@ export const command: Command = {
   async run(args, terminal) {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
-    const { values } = flags;
+    const { values, positionals } = flags;
+    hintIgnored(positionals, terminal);
     if (!checkFormat(values.format, terminal)) return 1;
     const complaint = "Error getting members";
     return await callAgent({ values, terminal, complaint }, async (client) => {

@@ -60,8 +60,8 @@ export function simulationText(
       formatDuration(model.intervalMs)
     } gossip to ${model.fanout} nodes,`,
     `${percentText(loss)} of packets lost, ${
-      percentText(failed)
-    } of nodes crashed, seed ${seed}`,
+      crashText(failed, report.crashed)
+    }, seed ${seed}`,
     "",
     "Time until so many nodes know of",
     ...rows.map((row) => row.map(padCell).join("").trimEnd()),
@@ -81,6 +81,13 @@ export function simulationText(
     `Live nodes called failed: ${report.falseFailures}`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** When nodes crash: before the event, or after it in a healthy cluster. */
+function crashText(failed: number, crashed: number): string {
+  return failed > 0
+    ? `${percentText(failed)} of nodes crashed`
+    : `${crashed} ${crashed === 1 ? "node" : "nodes"} crashed after the events`;
 }
 
 function padCell(cell: string, column: number): string {

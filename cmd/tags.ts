@@ -1,7 +1,7 @@
 /** `serf tags`: changes what an agent says about itself. */
 
 import { agentFlags, callAgent } from "./agent_call.ts";
-import { type Command, readFlags, renderHelp } from "./command.ts";
+import { type Command, hintIgnored, readFlags, renderHelp } from "./command.ts";
 import { listFlag, textFlag } from "./flags.ts";
 import { checkFormat, fail, print } from "./format.ts";
 import type { JsonValue } from "./output.ts";
@@ -44,7 +44,8 @@ export const command: Command = {
   async run(args, terminal) {
     const flags = readFlags(command, flagTable(terminal), args, terminal);
     if (flags === undefined) return 1;
-    const { values } = flags;
+    const { values, positionals } = flags;
+    hintIgnored(positionals, terminal);
     if (values.set.length === 0 && values.delete.length === 0) {
       terminal.out(`${command.help(terminal)}\n`);
       return 1;

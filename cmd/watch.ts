@@ -51,7 +51,7 @@ export async function watch(options: WatchOptions): Promise<number> {
   }
 }
 
-function pause(ms: number): Promise<void> {
+export function pause(ms: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   // Not `setTimeout`: that loads Node's timers.
   AbortSignal.timeout(ms).addEventListener("abort", () => resolve());

@@ -66,6 +66,8 @@ export function renderChanges(
   before: readonly Observer[],
   after: readonly Observer[],
 ): string[] {
+  const places = new Map(after.map(({ name }, i) => [name, i]));
+  const placeOf = (name: string) => places.get(name) ?? places.size;
   return after.flatMap(({ name, view }, i) => {
     const old = before[i]?.view;
     if (view === undefined) {
@@ -76,8 +78,10 @@ export function renderChanges(
       if (old?.get(other) === status) continue;
       news.set(status, [...news.get(status) ?? [], other]);
     }
-    return [...news].map(([status, others]) =>
-      `${name} sees ${others.join(", ")} ${status}`
-    );
+    // In the order of the picture: n2 before n10.
+    return [...news].map(([status, others]) => {
+      const sorted = others.toSorted((a, b) => placeOf(a) - placeOf(b));
+      return `${name} sees ${sorted.join(", ")} ${status}`;
+    });
   });
 }

@@ -67,6 +67,8 @@ export interface CurveReport {
    */
   readonly busyEvent: Curve;
   readonly failure: Curve;
+  /** How many nodes crashed. */
+  readonly crashed: number;
   /** When the first node called each crashed one failed, ms, rising. */
   readonly firstDetectionsMs: readonly number[];
   /** How often a live node was called failed. */
@@ -147,6 +149,7 @@ export function measureCurves(options: CurveOptions): CurveReport {
     event,
     busyEvent,
     failure: failure.curve(),
+    crashed: crashed.length,
     firstDetectionsMs: failure.firstMs(),
     falseFailures: views.falseFailureCount,
     hash: cluster.fingerprint.text(),

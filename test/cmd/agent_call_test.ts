@@ -31,6 +31,10 @@ Deno.test("a command that reaches no agent tells people what would be right", as
     [["-rpc-addr=127.0.0.1:1"], /^No agent takes commands at this address\./],
     [["-rpc-addr=unix:///nowhere"], /^No agent takes commands/],
     [["-rpc-addr=127.0.0.1"], /^-rpc-addr takes HOST:PORT/],
+    [["-rpc-addr=http://127.0.0.1:7373"], /^-rpc-addr takes .* no other URL/s],
+    [["-rpc-addr=http://127.0.0.1"], /^-rpc-addr takes HOST:PORT/],
+    [["-rpc-addr=127.0.0.1:7373:7373"], /^-rpc-addr takes HOST:PORT/],
+    [["-rpc-addr=::1"], /^-rpc-addr takes .* \[::1\]:7373/],
     [
       [`-rpc-addr=127.0.0.1:${stranger.addr.port}`],
       /^The address answers, but not as an agent/,

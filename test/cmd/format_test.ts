@@ -15,7 +15,9 @@ import { FakeTerminal } from "./fake_terminal.ts";
 async function run(
   args: readonly string[],
   prepare: (target: FakeTarget) => void = () => {},
-): Promise<{ code: number; json: unknown; target: FakeTarget }> {
+): Promise<
+  { code: number; json: unknown; stderr: string; target: FakeTarget }
+> {
   const target = new FakeTarget();
   prepare(target);
   const at = { host: "127.0.0.1", port: 0 };
@@ -25,8 +27,8 @@ async function run(
   });
   try {
     const code = await dispatch(args, terminal);
-    assert.equal(terminal.stderr, "");
-    return { code, json: JSON.parse(terminal.stdout), target };
+    const { stdout, stderr } = terminal;
+    return { code, json: JSON.parse(stdout), stderr, target };
   } finally {
     await server.shutdown();
   }
@@ -53,9 +55,10 @@ Deno.test("commands without a result of their own say as JSON what they did", as
     }],
   ];
   for (const [args, expected] of cases) {
-    const { code, json } = await run(args);
+    const { code, json, stderr } = await run(args);
     assert.deepEqual(json, expected, args.join(" "));
     assert.equal(code, 0, args.join(" "));
+    assert.equal(stderr, "");
   }
 });
 
@@ -100,7 +103,7 @@ Deno.test("reachability tells as JSON who has not acked", async () => {
   );
 });
 
-Deno.test("a failure is a document too", async () => {
+Deno.test("a failure is a document too, beside the line that scripts look for", async () => {
   const cases: readonly (readonly [readonly string[], string])[] = [
     [
       ["event", "-format=json"],
@@ -125,8 +128,9 @@ Deno.test("a failure is a document too", async () => {
     ],
   ];
   for (const [args, error] of cases) {
-    const { code, json } = await run(args);
+    const { code, json, stderr } = await run(args);
     assert.deepEqual(json, { error }, args.join(" "));
+    assert.equal(stderr, `${error}\n`);
     assert.equal(code, 1);
   }
 });

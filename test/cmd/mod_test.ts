@@ -132,6 +132,23 @@ Deno.test("agentFlags() take their defaults from the environment", () => {
 Deno.test("serf help with an unknown name ends as an unknown command does", async () => {
   const terminal = new FakeTerminal();
   assert.equal(await dispatch(["help", "bogus"], terminal), 127);
-  assert.equal(terminal.stderr, overview());
+  assert.equal(
+    terminal.stderr,
+    `${overview()}Unknown command 'bogus'.\n`,
+  );
   assert.equal(terminal.stdout, "");
+});
+
+Deno.test("an unknown command is named, and the nearest one too", async () => {
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [["bogus"], "Unknown command 'bogus'.\n"],
+    [["membrs"], "Unknown command 'membrs'. Did you mean 'members'?\n"],
+    [["help", "membrs"], "Unknown command 'membrs'. Did you mean 'members'?\n"],
+    [[], ""],
+  ];
+  for (const [args, text] of cases) {
+    const terminal = new FakeTerminal();
+    assert.equal(await dispatch(args, terminal), 127);
+    assert.equal(terminal.stderr, overview() + text);
+  }
 });

@@ -16,7 +16,7 @@ Deno.test("simulate prints times, curves and traffic, the same for one seed", as
   assert.deepEqual([first.code, first.stderr], [0, ""]);
   assert.match(
     first.stdout,
-    /^20 nodes, profile lan: every 200ms gossip to 3 nodes,\n10% of packets lost, 0% of nodes crashed, seed 3\n/,
+    /^20 nodes, profile lan: every 200ms gossip to 3 nodes,\n10% of packets lost, 1 node crashed after the events, seed 3\n/,
   );
   for (const head of ["a join", "an event", "an event, busy", "a failure"]) {
     assert.match(

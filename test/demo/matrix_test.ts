@@ -43,6 +43,16 @@ Deno.test("renderMatrix() uses letters for many nodes", () => {
   assert.equal(lines.length, 11);
 });
 
+Deno.test("renderChanges() keeps the order of the agents", () => {
+  const names = ["n1", "n2", "n10"];
+  // An agent lists its members by the letters of their names.
+  const view = { n1: "alive", n10: "alive", n2: "alive" };
+  const after = names.map((name) => observer(name, view));
+  assert.deepEqual(renderChanges([], after).slice(0, 1), [
+    "n1 sees n1, n2, n10 alive",
+  ]);
+});
+
 Deno.test("renderChanges() tells only what is new", () => {
   const before = [
     observer("n1", { n1: "alive", n2: "alive" }),
