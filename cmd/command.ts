@@ -9,6 +9,7 @@
  * Not for: finding the command for a command line (`mod.ts`).
  */
 
+import { quoteText } from "../lib/kit/quote.ts";
 import {
   FlagError,
   type FlagTable,
@@ -17,7 +18,6 @@ import {
   shownFlag,
 } from "./flags.ts";
 import { fail } from "./format.ts";
-import { quoteText } from "../lib/kit/quote.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface Command {
@@ -81,13 +81,34 @@ export function readFlags<Table extends FlagTable>(
   terminal: Terminal,
 ): ParsedFlags<Table> | undefined {
   try {
-    return parseFlags(table, args);
+    const flags = parseFlags(table, args);
+    if (!args.includes("--")) {
+      hintAtLateFlags(flags.positionals, table, terminal);
+    }
+    return flags;
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
     if (error.message !== "") terminal.err(`${error.message}\n`);
     terminal.out(`${command.help(terminal)}\n`);
     return undefined;
   }
+}
+
+/** Tells a person about a flag that counts as an argument, since one is before it. */
+function hintAtLateFlags(
+  positionals: readonly string[],
+  table: FlagTable,
+  terminal: Terminal,
+): void {
+  const late = positionals.find((arg) => {
+    const [, name = ""] = /^--?([^=]+)/.exec(arg) ?? [];
+    return Object.hasOwn(table, name);
+  });
+  if (late === undefined || !terminal.isTerminal) return;
+  terminal.err(
+    `Flags stand before the other arguments; ${quoteText(late)} counts as ` +
+      "one of those.\n",
+  );
 }
 
 /**

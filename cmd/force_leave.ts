@@ -1,13 +1,13 @@
 /** `serf force-leave`: declares that a member is gone for good. */
 
+import { nearest } from "../lib/kit/nearest.ts";
+import { unbroken } from "../lib/kit/visible.ts";
+import type { RpcClient } from "../lib/net/rpc_client.ts";
 import { agentFlags, callAgent } from "./agent_call.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { booleanFlag } from "./flags.ts";
 import { checkFormat, formatFlag, print } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
-import type { RpcClient } from "../lib/net/rpc_client.ts";
-import { nearest } from "../lib/kit/nearest.ts";
-import { unbroken } from "../lib/kit/visible.ts";
 
 const flagTable = (terminal: Terminal) => ({
   "prune": booleanFlag(false, {

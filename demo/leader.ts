@@ -11,6 +11,7 @@
  * of a cut network somebody leads.
  */
 
+import { visibleLine } from "../lib/kit/visible.ts";
 import { type Member, type MemberEvent, SerfNode } from "../lib/mod.ts";
 
 export class Leadership {
@@ -55,13 +56,13 @@ if (import.meta.main) {
   const events = node.events({ signal: stop.signal });
   if (others.length > 0) await node.join(others);
   let leadership = new Leadership(node.members());
-  console.info(`${leadership.leader} leads`);
+  console.info(`${visibleLine(`${leadership.leader}`)} leads`);
   for await (const event of events) {
     const before = leadership.leader;
     if (event.type === "lost") leadership = new Leadership(node.members());
     else if ("members" in event) leadership.handle(event);
     if (leadership.leader !== before) {
-      console.info(`${leadership.leader} leads`);
+      console.info(`${visibleLine(`${leadership.leader}`)} leads`);
     }
   }
 }

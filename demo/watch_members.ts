@@ -15,6 +15,7 @@
  */
 
 import { formatEndpoint, formatIp } from "../lib/kit/address.ts";
+import { visibleLine } from "../lib/kit/visible.ts";
 import type { RpcMember } from "../lib/mod.ts";
 import { RpcClient } from "../lib/net/rpc_client.ts";
 
@@ -23,12 +24,14 @@ const shown = new Map<string, string>();
 
 /** Shows members in columns, except those that have not changed. */
 function show(members: readonly RpcMember[], remark = ""): void {
-  const cells = members.map(({ name, addr, port, status, tags }) => [
-    name,
-    formatEndpoint(formatIp(addr), port),
-    status,
-    [...tags ?? []].map((tag) => tag.join("=")).join(","),
-  ]);
+  const cells = members.map(({ name, addr, port, status, tags }) =>
+    [
+      name,
+      formatEndpoint(formatIp(addr), port),
+      status,
+      [...tags ?? []].map((tag) => tag.join("=")).join(","),
+    ].map(visibleLine)
+  );
   const widths = [0, 1, 2].map((column) =>
     Math.max(...cells.map((row) => row[column]?.length ?? 0))
   );

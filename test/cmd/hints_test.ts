@@ -35,6 +35,8 @@ async function run(
 const CASES: readonly (readonly [args: readonly string[], hint: string])[] = [
   [
     ["members", "web1", "-detailed"],
+    'Flags stand before the other arguments; "-detailed" counts as one of ' +
+    "those.\n" +
     'Ignored, since this command takes flags alone: "web1" "-detailed". ' +
     "For one member: -name=NAME.\n",
   ],
@@ -75,6 +77,13 @@ const CASES: readonly (readonly [args: readonly string[], hint: string])[] = [
     "The agent knows no member 'web2'. Did you mean 'web1'?\n",
   ],
   [["force-leave", "web1"], ""],
+  [
+    ["force-leave", "web1", "-prune"],
+    'Flags stand before the other arguments; "-prune" counts as one of ' +
+    "those.\n",
+  ],
+  [["event", "deploy", "-x"], ""],
+  [["event", "--", "deploy", "-coalesce"], ""],
   [
     ["join", "10.0.0.1", "http://10.0.0.2:7946"],
     "An address is HOST, HOST:PORT or [IPV6]:PORT; " +
