@@ -9,6 +9,7 @@
  */
 
 import assert from "node:assert/strict";
+import { visibleEntry } from "../../lib/kit/visible.ts";
 import { NodeDriver } from "../../lib/net/driver.ts";
 import { type Agent, KINDS, requireHashicorp, testCluster } from "./harness.ts";
 
@@ -117,12 +118,14 @@ function sortTags(line: string): string {
 
 /**
  * Log lines about scripts, without their times. That a script is slow counts only
- * where it is meant to be; on a busy machine any may be.
+ * where it is meant to be; on a busy machine any may be. The original prints the
+ * lines of a script as lines of its log; ours makes one of them, as is done here.
  */
 function scriptLines(agent: Agent): string[] {
   // The last entry may not have come to its end yet.
   const whole = agent.output.slice(0, agent.output.lastIndexOf("\n") + 1);
-  const entries = whole.split(/^ {4}\d{4}\/\S+ \S+ /m);
+  const entries = whole.split(/^ {4}\d{4}\/\S+ \S+ /m)
+    .map((entry) => visibleEntry(entry.replace(/\n$/, "")));
   return entries.filter((entry) =>
     /agent: (Event '|Error invoking|Failed to respond)/.test(entry) ||
     /agent: Script '(sleep 2|sleep 2 &|sleep 2; echo late)' slow/.test(entry)
