@@ -52,28 +52,40 @@ export function unbroken(text: string): string {
 }
 
 /**
- * An entry of a log on one line, but for a list of errors at its end:
+ * An entry of a log on one line, but for a list of errors in it:
  *
- *     agent: error joining: 2 errors occurred:
+ *     agent: Join failed: 2 errors occurred:
  *     	* Failed to join 10.0.0.1: ...
  *     	* Failed to join 10.0.0.2: ...
  *
+ *     , retrying in 30s
+ *
  * The original logs such lists, and scripts know them. Their lines begin with a
- * tab, so that none can be taken for an entry.
+ * tab or a comma, so that none can be taken for an entry.
  */
 export function visibleEntry(text: string): string {
   if (!text.includes("\n")) return visibleLine(text);
   const lines = text.split("\n");
-  let end = lines.length;
-  // A list ends in two line breaks, unless the last one was cut off.
-  while (end > lines.length - 2 && lines[end - 1] === "") end--;
-  let start = end;
-  while (start > 0 && lines[start - 1]?.startsWith("\t* ")) start--;
-  const isList = start < end &&
-    lines[start - 1]?.endsWith(" occurred:") === true;
-  if (!isList) return visibleLine(text);
-  return [lines.slice(0, start).join("\n"), ...lines.slice(start)]
-    .map(visibleLine).join("\n");
+  const start = 1 +
+    lines.findIndex((line, i) =>
+      line.endsWith(" occurred:") && isItem(lines[i + 1])
+    );
+  if (start === 0) return visibleLine(text);
+  let end = start;
+  while (isItem(lines[end])) end++;
+  const rest = lines.slice(end).join("\n");
+  // After the last item comes an empty line, unless the entry was cut there.
+  const [, gap, more] = /^(\n?)((?:, .*)?)$/s.exec(rest) ?? [];
+  if (gap === undefined || more === undefined) return visibleLine(text);
+  return [
+    lines.slice(0, start).join("\n"),
+    ...lines.slice(start, end),
+    ...(end < lines.length ? [""] : []),
+  ].map(visibleLine).join("\n") + gap + visibleLine(more);
+}
+
+function isItem(line: string | undefined): boolean {
+  return line?.startsWith("\t* ") === true;
 }
 
 function escaped(char: string): string {

@@ -65,15 +65,18 @@ Deno.test("visibleText() does not change what a JSON document says", () => {
   for (const char of HARMFUL) assert.ok(!document.includes(char));
 });
 
-Deno.test("visibleEntry() keeps a list of errors at the end, and no other line", () => {
+Deno.test("visibleEntry() keeps the lines of a list of errors, and no others", () => {
   const list = "agent: x: 2 errors occurred:\n\t* a\n\t* b\n";
-  for (const text of [list, `${list}\n`, list.trimEnd()]) {
+  const retried = `${list}\n, retrying in 30s`;
+  for (const text of [list, `${list}\n`, list.trimEnd(), retried]) {
     assert.equal(visibleEntry(text), text);
   }
   const cases: [text: string, visible: string][] = [
     ["a\nb", "a\\nb"],
     ["a\n", "a\\n"],
-    ["a\n\t* b", "a\\n\\t* b".replace("\\t", "\t")],
+    ["a\n\t* b", "a\\n\t* b"],
+    [`${list}\n, b\nc`, `${list}\n, b\\nc`],
+    [`${list}\nb`, `${list}\nb`.replaceAll("\n", "\\n")],
     ["a\n1 error occurred:\n\t* b\n", "a\\n1 error occurred:\n\t* b\n"],
     [`${list}c`, `${list.replaceAll("\n", "\\n")}c`],
     [`${list}\n\n`, `${`${list}\n\n`.replaceAll("\n", "\\n")}`],
