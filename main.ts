@@ -1,8 +1,12 @@
 /** The `serf` program: hands the arguments over and ends with the exit code. */
 
-import { dispatch } from "./cmd/mod.ts";
-import { ProcessTerminal } from "./cmd/terminal.ts";
-import { visibleText } from "./lib/kit/visible.ts";
+import { keepDebuggerShut } from "./cmd/debugger_guard.ts";
+
+keepDebuggerShut();
+// Loaded only now, since all that is imported above would come before that call.
+const { dispatch } = await import("./cmd/mod.ts");
+const { ProcessTerminal } = await import("./cmd/terminal.ts");
+const { visibleText } = await import("./lib/kit/visible.ts");
 
 const terminal = new ProcessTerminal();
 try {

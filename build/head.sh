@@ -21,6 +21,9 @@
 # under the final name is always whole, whatever happened on the way. A lock keeps
 # several first starts from doing the same work; nothing depends on it.
 
+# Ends nothing while this text runs. What becomes of it later: see below.
+trap '' USR1
+
 name='@NAME@'
 file_count=@COUNT@
 byte_count=@BYTES@
@@ -220,6 +223,20 @@ check
   export SERF_KEPT_DENO_NO_UPDATE_CHECK="$DENO_NO_UPDATE_CHECK"
 export DENO_DIR="$directory/cache" DENO_DISABLE_NODE_SHIM=1 DENO_NO_UPDATE_CHECK=1
 
-exec "$directory/serf" run --quiet \
+# On SIGUSR1 Deno would open its debugger, to which every user of this machine can
+# connect. The program prevents that before it does anything else. An agent that
+# starts slowly is safe until then too, where env can block a signal. (A path with
+# an equals sign would be a variable to env.)
+block=''
+case ${1:-}:$directory in
+  *=*) ;;
+  agent:*)
+    ! env --block-signal=USR1 true 2> /dev/null ||
+      block='env --block-signal=USR1'
+    ;;
+esac
+
+# shellcheck disable=SC2086 -- to be taken apart
+exec $block "$directory/serf" run --quiet \
   @FLAGS@ \
   "$directory/start.js" "$@"

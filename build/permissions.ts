@@ -7,11 +7,11 @@
  * once it runs (`cmd/permissions.ts`).
  *
  * Nothing is granted for code from elsewhere, and of native libraries only the C
- * library, for what an agent that is process 1 has to do. Without
+ * library, for the few calls that Deno does not offer. Without
  * `--allow-all` Deno also refuses /proc, /dev and /sys, whatever flags name them.
  */
 
-import { LIBC_PATHS } from "../lib/agent/init_process.ts";
+import { LIBC_PATHS } from "../lib/net/libc.ts";
 import { KEPT_PREFIX, STEERING_VARIABLES } from "./steering.ts";
 
 /** Variables that the commands read. */
@@ -48,8 +48,9 @@ export const PERMISSION_FLAGS: readonly string[] = [
   }`,
   "--allow-sys",
   `--deny-sys=${DENIED_SYSTEM_QUESTIONS.join()}`,
-  // As process 1 of a container the agent buries orphans, for which Deno has no
-  // call; only then is the library opened, before any peer is heard.
+  // Keeps the debugger shut (`cmd/debugger_guard.ts`), tells systemd that the agent
+  // is well, and as process 1 of a container buries orphans. Deno has no call for
+  // any of these. The library is opened before any peer is heard.
   `--allow-ffi=${LIBC_PATHS.join()}`,
   "--deny-import",
 ];

@@ -48,6 +48,7 @@ import {
   layerOfFlags,
 } from "./agent_flags.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
+import { debuggerTrouble } from "./debugger_guard.ts";
 import { agentNeeds } from "./permissions.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -184,6 +185,7 @@ async function runAgent(
     now: wallClock,
   });
   const syslog = await openSyslog(settings, log);
+  warnOfDebugger(log);
   const metrics = new Metrics();
   await using telemetry = Telemetry.start({
     metrics,
@@ -232,6 +234,17 @@ async function runAgent(
     await init?.endOthers();
     syslog?.close();
   }
+}
+
+/** Warns of the signal that opens a debugger, where that cannot be prevented. */
+function warnOfDebugger(log: AgentLog): void {
+  const reason = debuggerTrouble();
+  if (reason === undefined) return;
+  log.log(
+    "WARN",
+    "agent: Do not send SIGUSR1 to this process: it opens the debugger of Deno " +
+      `for a moment, which the C library could prevent: ${reason}`,
+  );
 }
 
 /** Takes over the duties of process 1, as far as that is possible. */

@@ -50,7 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/net",
     "lib/sim",
   ],
-  "build": ["main.ts", "cmd", "lib/agent", "lib/kit"],
+  "build": ["main.ts", "cmd", "lib/agent", "lib/net", "lib/kit"],
 };
 
 /** Packages and built-in modules, and the one place that may import each. */

@@ -17,14 +17,7 @@
  * Source: waitid(2), waitpid(2), pid_namespaces(7).
  */
 
-/** Where systems keep the GNU C library, the one that the runtime itself needs. */
-export const LIBC_PATHS: readonly string[] = [
-  "/lib/x86_64-linux-gnu/libc.so.6",
-  "/lib/aarch64-linux-gnu/libc.so.6",
-  "/lib64/libc.so.6",
-  "/usr/lib64/libc.so.6",
-  "/usr/lib/libc.so.6",
-];
+import { openLibc } from "../net/libc.ts";
 
 const P_ALL = 0;
 const WNOHANG = 1;
@@ -66,7 +59,7 @@ export class InitProcess {
 
   /** @throws {Error} when the C library cannot be called; nothing has begun */
   constructor() {
-    this.#libc = openLibc();
+    this.#libc = openLibc(SYMBOLS);
     Deno.addSignalListener("SIGCHLD", this.#onChild);
     this.#reap();
   }
@@ -119,17 +112,4 @@ export class InitProcess {
       waitpid(pid, null, WNOHANG);
     }
   }
-}
-
-/** @throws {Error} the last reason why there is no C library to call */
-function openLibc(): Libc {
-  let reason: unknown;
-  for (const path of LIBC_PATHS) {
-    try {
-      return Deno.dlopen(path, SYMBOLS);
-    } catch (error) {
-      reason = error;
-    }
-  }
-  throw reason;
 }

@@ -60,7 +60,6 @@ const WINDOWS_SIGNALS: SignalTable = [
  * matters most: a file that may not grow is an error of that write.
  */
 const IGNORED_SIGNALS: readonly Deno.Signal[] = [
-  "SIGUSR2",
   "SIGALRM",
   "SIGVTALRM",
   "SIGPROF",
@@ -152,38 +151,19 @@ export function ignoreSignals(): Disposable {
   };
 }
 
-/** How long and how often the runtime's debugger is looked for, ms. */
-const DEBUGGER_LIMIT_MS = 1_000;
-const DEBUGGER_INTERVAL_MS = 20;
-
 /**
- * Calls `listener` on each SIGUSR1, which asks for a dump of the metrics. Windows
- * has no such signal.
- *
- * The runtime has plans of its own for this signal: it opens a port of its
- * debugger, through which every user of this machine could take over the agent.
- * It cannot be told not to, so the port is closed as soon as it is there.
+ * Calls `listener` on each SIGUSR2, which asks for a dump of the metrics. Windows
+ * has no such signal. The original listens to SIGUSR1, which the runtime takes for
+ * a wish to be debugged.
  *
  * @returns ends it
  */
 export function onDumpSignal(listener: () => void): Disposable {
   if (Deno.build.os === "windows") return { [Symbol.dispose]: () => {} };
-  const onSignal = () => {
-    listener();
-    closeDebugger();
-  };
-  Deno.addSignalListener("SIGUSR1", onSignal);
+  Deno.addSignalListener("SIGUSR2", listener);
   return {
-    [Symbol.dispose]: () => Deno.removeSignalListener("SIGUSR1", onSignal),
+    [Symbol.dispose]: () => Deno.removeSignalListener("SIGUSR2", listener),
   };
-}
-
-async function closeDebugger(): Promise<void> {
-  const { close, url } = await import("node:inspector");
-  for (let ms = 0; ms < DEBUGGER_LIMIT_MS; ms += DEBUGGER_INTERVAL_MS) {
-    if (url() !== undefined) return close();
-    await new Promise((done) => setTimeout(done, DEBUGGER_INTERVAL_MS));
-  }
 }
 
 /** What is done with the user, and for how long. */

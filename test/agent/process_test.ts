@@ -157,7 +157,7 @@ Deno.test("agent goes on when its output cannot be written", {
       return client !== undefined;
     });
     assert.ok(client !== undefined);
-    child.kill("SIGUSR1");
+    child.kill("SIGUSR2");
     child.kill("SIGHUP");
     // Each is logged before it is carried out.
     await client.forceLeave("nobody");

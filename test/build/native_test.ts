@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { bundle } from "../../build/bundle.ts";
-import { LIBC_PATHS } from "../../lib/agent/init_process.ts";
+import { LIBC_PATHS } from "../../lib/net/libc.ts";
 import { compile, downloadProblem } from "../../build/native.ts";
 
 const ROOT = join(import.meta.dirname ?? "", "../..");

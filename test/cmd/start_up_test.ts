@@ -35,6 +35,9 @@ function loadedWith(path: string, seen: Set<string> = new Set()): Set<string> {
   return seen;
 }
 
+/** What every command loads. */
+const START = ["main.ts", "cmd/mod.ts", "cmd/terminal.ts"];
+
 /** Commands that are calls; the agent itself may take its time. */
 const CALLS = [
   "event",
@@ -54,7 +57,7 @@ const CALLS = [
 Deno.test("a command loads no engine, no package and no Node module", () => {
   for (const name of [...CALLS, "help", "keygen", "version"]) {
     const loaded = [
-      ...loadedWith("main.ts"),
+      ...START.flatMap((path) => [...loadedWith(path)]),
       ...loadedWith(`cmd/${name}.ts`),
       ...CALLS.includes(name) ? loadedWith("lib/net/rpc_client.ts") : [],
     ];
@@ -68,10 +71,17 @@ Deno.test("a command loads no engine, no package and no Node module", () => {
 });
 
 Deno.test("main.ts loads no command before it knows which one", () => {
-  const commands = [...loadedWith("main.ts")].filter((path) =>
-    path.startsWith("cmd/")
-  );
-  assert.deepEqual(commands.sort(), [
+  const loaded = (...paths: string[]) =>
+    paths.flatMap((path) => [...loadedWith(path)]);
+  // What comes before the debugger is shut is what shuts it.
+  assert.deepEqual(loaded("main.ts"), [
+    "main.ts",
+    "cmd/debugger_guard.ts",
+    "lib/net/libc.ts",
+  ]);
+  const commands = loaded("cmd/mod.ts", "cmd/terminal.ts")
+    .filter((path) => path.startsWith("cmd/"));
+  assert.deepEqual([...new Set(commands)].sort(), [
     "cmd/given_text.ts",
     "cmd/mod.ts",
     "cmd/terminal.ts",

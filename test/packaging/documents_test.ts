@@ -76,7 +76,7 @@ Deno.test("each command has a page with all of its flags", async () => {
 Deno.test("the pages have signals, exit codes, files and all keys", async () => {
   const pages = await manPages();
   const agent = pages.get("serf-agent.1") ?? "";
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]) {
     assert.ok(agent.includes(`.TP\n\\fB${signal}\\fR\n`), signal);
   }
   const overview = pages.get("serf.1") ?? "";
