@@ -16,4 +16,5 @@ try {
   terminal.err(`Error executing CLI: ${text}\n`);
   Deno.exitCode = 1;
 }
+await terminal.flush();
 Deno.exit();

@@ -48,6 +48,8 @@ export class Transcript implements Terminal {
   }
 
   keepOnly(): void {}
+
+  queueOutput(): void {}
 }
 
 /** The help of all commands, in the order of the overview. */

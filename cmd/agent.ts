@@ -16,8 +16,9 @@ import {
   resolveSettings,
   type SettingsLayer,
 } from "../lib/agent/config.ts";
-import { readConfigPaths } from "../lib/agent/config_path.ts";
+import { readConfigPaths, type ReadOptions } from "../lib/agent/config_path.ts";
 import { AgentLog } from "../lib/agent/log.ts";
+import { LOG_METRICS } from "../lib/agent/log_metrics.ts";
 import type { Discovery } from "../lib/agent/discovery.ts";
 import type { InitProcess } from "../lib/agent/init_process.ts";
 import { Reloader } from "../lib/agent/reload.ts";
@@ -49,8 +50,9 @@ import {
 } from "./agent_flags.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { debuggerTrouble } from "./debugger_guard.ts";
+import type { OutputWatcher } from "./output_queue.ts";
 import { agentNeeds } from "./permissions.ts";
-import type { Terminal } from "./terminal.ts";
+import type { OutputStream, Terminal } from "./terminal.ts";
 
 export const command: Command = {
   help: () =>
@@ -76,6 +78,7 @@ export const command: Command = {
       env: (name) => terminal.env(name),
       onInterrupt: (listener) => terminal.onInterrupt(listener),
       keepOnly: (permissions) => terminal.keepOnly(permissions),
+      queueOutput: (watch) => terminal.queueOutput(watch),
     });
     if (flags === undefined) return 1;
     const world: ConfigWorld = {
@@ -123,18 +126,18 @@ class Sources {
   }
 
   /** @throws {ConfigError} with the first mistake */
-  async merge(): Promise<MergedSettings> {
+  async merge(options: ReadOptions = {}): Promise<MergedSettings> {
     const flags = layerOfFlags(this.#flags.values);
-    const files = await readConfigPaths(configPaths(this.#flags));
+    const files = await readConfigPaths(configPaths(this.#flags), options);
     this.#layers = [...files, flags];
     this.#merged = mergeSettings(this.#layers, this.#world);
     return this.#merged;
   }
 
-  /** As `merge`, with errors that need no explanation any more. */
+  /** As `merge`, at a reload, with errors that need no explanation any more. */
   async mergeAgain(): Promise<MergedSettings> {
     try {
-      return await this.merge();
+      return await this.merge({ isReload: true });
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       throw new ConfigError(this.explain(error), { cause: error });
@@ -184,9 +187,10 @@ async function runAgent(
     write: (text) => console.write(text),
     now: wallClock,
   });
-  const syslog = await openSyslog(settings, log);
-  warnOfDebugger(log);
   const metrics = new Metrics();
+  terminal.queueOutput((stream) => watchOutput(stream, log, metrics));
+  const syslog = await openSyslog(settings, log, metrics);
+  warnOfDebugger(log);
   await using telemetry = Telemetry.start({
     metrics,
     statsdAddr: settings.statsdAddr,
@@ -236,6 +240,25 @@ async function runAgent(
   }
 }
 
+/** Counts and logs what becomes of output that is not read. */
+function watchOutput(
+  stream: OutputStream,
+  log: AgentLog,
+  metrics: Metrics,
+): OutputWatcher {
+  const { outputDropped } = metrics.of(LOG_METRICS);
+  return {
+    onDropped: (lines) => outputDropped.add(lines),
+    onTrouble: (reason) =>
+      log.log("WARN", `agent: Dropping lines of ${stream}: ${reason}`),
+    onRecovery: (lines) =>
+      log.log(
+        "WARN",
+        `agent: ${lines} lines of ${stream} were dropped before this one`,
+      ),
+  };
+}
+
 /** Warns of the signal that opens a debugger, where that cannot be prevented. */
 function warnOfDebugger(log: AgentLog): void {
   const reason = debuggerTrouble();
@@ -267,11 +290,17 @@ async function beInit(log: AgentLog): Promise<InitProcess | undefined> {
 async function openSyslog(
   { syslogFacility: facility }: AgentSettings,
   log: AgentLog,
+  metrics: Metrics,
 ): Promise<Syslog | undefined> {
   if (facility === undefined) return undefined;
   const { Syslog, SyslogError } = await import("../lib/agent/syslog.ts");
+  const { syslogDropped } = metrics.of(LOG_METRICS);
   try {
-    const syslog = await Syslog.open({ facility, now: wallClock });
+    const syslog = await Syslog.open({
+      facility,
+      now: wallClock,
+      onDropped: () => syslogDropped.add(1),
+    });
     log.copyTo((level, text) => syslog.write(level, text));
     return syslog;
   } catch (cause) {

@@ -53,8 +53,7 @@ export class AgentConsole {
 
   /**
    * Writes to standard output. What cannot be written is lost: a full disk, or a
-   * terminal that is gone, must not end an agent. (A closed pipe does, as that of
-   * every command; see `terminal.ts`.)
+   * terminal that is gone, must not end an agent.
    */
   write(text: string): void {
     attempt(() => this.#terminal.out(text));

@@ -4,15 +4,20 @@
  *
  * Output is written whole and at once, so that nothing is lost when the process
  * ends right afterwards. A reader that went away (`serf members | head -1`) ends
- * the process without a word, as the broken-pipe signal would.
+ * the process without a word, as the broken-pipe signal would. An agent must not
+ * depend on its reader, so it has its output queued (`output_queue.ts`).
  */
 
 import { NotTextError } from "./given_text.ts";
+import { OutputQueue, type OutputWatcher } from "./output_queue.ts";
 
 /** What a process can give up; the network is always needed. */
 const PERMISSIONS = ["read", "write", "run", "sys", "env"] as const;
 
 export type Permission = typeof PERMISSIONS[number];
+
+/** Where output goes, in words. */
+export type OutputStream = "standard output" | "standard error";
 
 export interface Terminal {
   /** Whether a person sees standard output as it comes. */
@@ -42,10 +47,18 @@ export interface Terminal {
   onInterrupt(listener: () => void): () => void;
   /** Gives up all permissions but those, and the network, until the process ends. */
   keepOnly(permissions: readonly Permission[]): void;
+  /**
+   * From now on output waits for its reader, or is dropped, while the process goes
+   * on; a reader that went away does not end it.
+   */
+  queueOutput(watch: (stream: OutputStream) => OutputWatcher): void;
 }
 
 /** Exit code of a process that died of SIGPIPE, as shells report it. */
 const BROKEN_PIPE_EXIT_CODE = 141;
+
+/** Longest wait at the end for a reader of queued output, ms. */
+const FLUSH_LIMIT_MS = 500;
 
 /** The terminal of this process. */
 export class ProcessTerminal implements Terminal {
@@ -53,9 +66,12 @@ export class ProcessTerminal implements Terminal {
   readonly #encoder = new TextEncoder();
   /** What was asked for, since it may be asked again after it has been given up. */
   readonly #variables = new Map<string, string | undefined>();
+  #outQueue: OutputQueue | undefined;
+  #errQueue: OutputQueue | undefined;
 
   out(text: string): void {
-    this.outBytes(this.#encoder.encode(text));
+    if (this.#outQueue !== undefined) this.#outQueue.push(text);
+    else this.outBytes(this.#encoder.encode(text));
   }
 
   outBytes(bytes: Uint8Array): void {
@@ -63,7 +79,8 @@ export class ProcessTerminal implements Terminal {
   }
 
   err(text: string): void {
-    writeWhole(Deno.stderr, this.#encoder.encode(text));
+    if (this.#errQueue !== undefined) this.#errQueue.push(text);
+    else writeWhole(Deno.stderr, this.#encoder.encode(text));
   }
 
   control(stream: "out" | "err", sequence: string): void {
@@ -88,6 +105,25 @@ export class ProcessTerminal implements Terminal {
       if (permissions.some((kept) => kept === name)) continue;
       Deno.permissions.revokeSync({ name });
     }
+  }
+
+  queueOutput(watch: (stream: OutputStream) => OutputWatcher): void {
+    this.#outQueue = new OutputQueue({
+      write: (bytes) => Deno.stdout.write(bytes),
+      watcher: watch("standard output"),
+    });
+    this.#errQueue = new OutputQueue({
+      write: (bytes) => Deno.stderr.write(bytes),
+      watcher: watch("standard error"),
+    });
+  }
+
+  /** Waits for a moment until queued output has been written. */
+  async flush(): Promise<void> {
+    await Promise.all([
+      this.#outQueue?.flush(FLUSH_LIMIT_MS),
+      this.#errQueue?.flush(FLUSH_LIMIT_MS),
+    ]);
   }
 }
 

@@ -4,6 +4,10 @@
  * A path names a file, or a directory whose entries ending in `.json` are read
  * in the order of their names' bytes; directories in it are passed over.
  *
+ * To open a named pipe waits until somebody writes to it, which may be never. A
+ * file that is named may be a pipe when the agent starts, as `<(command)` is in a
+ * shell; what lies in a directory, and what is read again, must be a regular file.
+ *
  * Source: serf `config.go` (ReadConfigPaths).
  */
 
@@ -14,6 +18,11 @@ import { ConfigError, type SettingsLayer } from "./config_layer.ts";
 
 /** Largest file that is read, bytes; far more than any configuration needs. */
 const CONFIG_BYTES_MAX = 1 << 20;
+
+export interface ReadOptions {
+  /** The agent runs, and has read the files before. */
+  readonly isReload?: boolean;
+}
 
 /** What came of one file, or of a path that could not be read. */
 export interface ConfigFile extends Pick<DecodedConfig, "isUnreadable"> {
@@ -29,6 +38,7 @@ export interface ConfigFile extends Pick<DecodedConfig, "isUnreadable"> {
  */
 export async function* configFiles(
   paths: readonly string[],
+  { isReload = false }: ReadOptions = {},
 ): AsyncGenerator<ConfigFile> {
   for (const path of paths) {
     let names: string[] | undefined;
@@ -38,8 +48,12 @@ export async function* configFiles(
       yield failure(path, error);
       continue;
     }
-    if (names === undefined) yield await readFile(path);
-    for (const name of names ?? []) yield await readFile(join(path, name));
+    if (names === undefined) {
+      yield await readFile(path, { mayBePipe: !isReload });
+    }
+    for (const name of names ?? []) {
+      yield await readFile(join(path, name), { mayBePipe: false });
+    }
   }
 }
 
@@ -50,9 +64,10 @@ export async function* configFiles(
  */
 export async function readConfigPaths(
   paths: readonly string[],
+  options: ReadOptions = {},
 ): Promise<SettingsLayer[]> {
   const layers: SettingsLayer[] = [];
-  for await (const { layer, error } of configFiles(paths)) {
+  for await (const { layer, error } of configFiles(paths, options)) {
     if (error !== undefined) throw error;
     layers.push(layer);
   }
@@ -82,9 +97,15 @@ async function leadsToDirectory(path: string): Promise<boolean> {
   }
 }
 
-async function readFile(path: string): Promise<ConfigFile> {
+async function readFile(
+  path: string,
+  { mayBePipe }: { readonly mayBePipe: boolean },
+): Promise<ConfigFile> {
   let bytes: Uint8Array;
   try {
+    if (!mayBePipe && !(await Deno.stat(path)).isFile) {
+      throw new Error("not a regular file");
+    }
     bytes = await readBytes(path);
   } catch (error) {
     return failure(path, error);

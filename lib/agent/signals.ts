@@ -10,9 +10,11 @@
  *      └─SIGHUP──▶ reload
  *
  * Settings may have it that SIGTERM leaves the cluster too, or that SIGINT does
- * not. During a leave SIGHUP counts as a further signal like the others. Signals
- * that come during a reload wait for its end. A SIGINT that follows another at once
- * is no further signal. Those that would end a process which has never heard of
+ * not. During a leave SIGHUP counts as a further signal like the others. A reload
+ * never stands in the way of an end, however long its files take to be read; those
+ * that end the agent only wait a moment for it, because it may change what they do.
+ * A SIGHUP that comes during a reload leads to one more. A SIGINT that follows
+ * another at once is no further signal. Those that would end a process which has never heard of
  * them, but no program in Go, pass without effect.
  *
  * Source: serf `command.go`, handleSignals.
@@ -22,6 +24,8 @@ import { monotonicMs } from "../net/clock.ts";
 
 /** Longest graceful leave, ms. */
 const GRACEFUL_LIMIT_MS = 3_000;
+/** How long the end waits for a reload that is under way, ms. */
+const RELOAD_GRACE_MS = 250;
 /** Signals kept for later; further ones are dropped. */
 const SIGNALS_WAITING_MAX = 4;
 /** How long after a SIGINT a second one may be the same press of a key, ms. */
@@ -197,18 +201,72 @@ export async function awaitEnd(
   signals: SignalSource,
   options: EndOptions,
 ): Promise<number> {
-  const ends: Promise<number>[] = [agent.down.then(() => 0)];
+  const reloads = new Reloads(() => options.reload());
+  const ends: Promise<number>[] = [
+    agent.down.then(() => 0),
+    reloads.failure,
+  ];
   if (options.gaveUp) ends.push(options.gaveUp.then(() => 1));
   while (true) {
     const signal = await Promise.race([signals.next(), ...ends]);
     if (typeof signal === "number") return signal;
     options.say(`Caught signal: ${signal}`);
-    if (signal === "hangup") await options.reload();
-    else if (options.leavesOn(signal)) break;
-    else return 1;
+    if (signal === "hangup") {
+      reloads.start();
+      continue;
+    }
+    await reloads.settle(RELOAD_GRACE_MS);
+    if (options.leavesOn(signal)) break;
+    return 1;
   }
   options.say("Gracefully shutting down agent...");
   return await leaveGracefully(agent, signals, options);
+}
+
+/** Reloads, one at a time, in the background. */
+class Reloads {
+  /** Rejected with what a reload threw. */
+  readonly failure: Promise<never>;
+  readonly #reload: () => Promise<void>;
+  readonly #fail: (error: unknown) => void;
+  #running: Promise<void> | undefined;
+  #isWantedAgain = false;
+
+  constructor(reload: () => Promise<void>) {
+    this.#reload = reload;
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.failure = promise;
+    this.#fail = reject;
+  }
+
+  /** Begins one, now or when the one that runs has ended. */
+  start(): void {
+    if (this.#running !== undefined) this.#isWantedAgain = true;
+    else this.#running = this.#run();
+  }
+
+  /** Waits for the end of those that were begun, for at most `limitMs`. */
+  async settle(limitMs: number): Promise<void> {
+    if (this.#running === undefined) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const limit = new Promise<void>((done) => {
+      timer = setTimeout(done, limitMs);
+    });
+    await Promise.race([this.#running, limit]);
+    clearTimeout(timer);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      do {
+        this.#isWantedAgain = false;
+        await this.#reload();
+      } while (this.#isWantedAgain);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#running = undefined;
+  }
 }
 
 async function leaveGracefully(

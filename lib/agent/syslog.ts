@@ -52,6 +52,8 @@ export interface SyslogOptions {
   /** Name of the facility, in any case. */
   readonly facility: string;
   now(): Date;
+  /** A line was dropped; called while it is written, or later. */
+  onDropped?(): void;
   /** Sockets to try, the system's unless given. */
   readonly paths?: readonly string[];
 }
@@ -110,10 +112,7 @@ export class Syslog {
 
   /** @param text without level and time */
   write(level: LogLevel, text: string): void {
-    if (this.#waiting >= WAITING_MAX) {
-      this.dropped++;
-      return;
-    }
+    if (this.#waiting >= WAITING_MAX) return this.#drop();
     const line = syslogLine({
       priority: this.#facility * 8 + SEVERITIES[level],
       at: this.#options.now(),
@@ -134,10 +133,15 @@ export class Syslog {
       await this.#socket.send(bytes, to);
     } catch {
       // The daemon is restarting, or we are closing. Our own log has the line.
-      this.dropped++;
+      this.#drop();
     } finally {
       this.#waiting--;
     }
+  }
+
+  #drop(): void {
+    this.dropped++;
+    this.#options.onDropped?.();
   }
 }
 

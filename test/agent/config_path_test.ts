@@ -121,3 +121,28 @@ Deno.test("readConfigPaths() refuses what is no UTF-8, and says where it is", as
   await Deno.writeFile(path, Uint8Array.of(0x7b, 0x22, 0xc3));
   await assert.rejects(readConfigPaths([path]), /not UTF-8\n/);
 });
+
+Deno.test(
+  "readConfigPaths() never waits for a pipe in a directory, nor at a reload",
+  {
+    ignore: Deno.build.os === "windows",
+  },
+  async () => {
+    await using directory = await Directory.with({});
+    const pipe = `${directory.path}/a.json`;
+    await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    const refused = (paths: readonly string[], isReload: boolean) =>
+      assert.rejects(readConfigPaths(paths, { isReload }), {
+        message: `Error reading '${pipe}': not a regular file`,
+      });
+    await refused([directory.path], false);
+    await refused([directory.path], true);
+    await refused([pipe], true);
+    // At the start a pipe that is named is read, as `<(command)` of a shell.
+    const [layers] = await Promise.all([
+      readConfigPaths([pipe]),
+      Deno.writeTextFile(pipe, named("piped")),
+    ]);
+    assert.deepEqual(layers.map(({ startJoin }) => startJoin), [["piped"]]);
+  },
+);

@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import type { Metric } from "../../lib/kit/metrics.ts";
+import { LOG_METRICS } from "../../lib/agent/log_metrics.ts";
 import { RUNTIME_METRICS } from "../../lib/agent/runtime_metrics.ts";
 import { HANDLER_METRICS } from "../../lib/agent/event_handlers.ts";
 import { TELEMETRY_METRICS } from "../../lib/agent/telemetry.ts";
@@ -58,6 +59,8 @@ const OURS = [
   "agent.ipc.timeout",
   "agent.ipc.unlogged",
   "agent.metrics.dropped",
+  "agent.output.dropped",
+  "agent.syslog.dropped",
   "memberlist.conflict",
   "memberlist.decrypt.failed",
   "memberlist.packets.received",
@@ -110,6 +113,7 @@ const definitions = [
   RUNTIME_METRICS,
   HANDLER_METRICS,
   TELEMETRY_METRICS,
+  LOG_METRICS,
 ].flatMap((set) => set.definitions);
 const byName = new Map(
   definitions.map((definition) => [fullName(definition.metric), definition]),

@@ -127,3 +127,36 @@ Deno.test("Reloader does not hide our own mistakes", async () => {
     TypeError,
   );
 });
+
+Deno.test("Reloader gives up on files that cannot be read, and does not pile reads up", async () => {
+  const target = new FakeTarget();
+  const late = Promise.withResolvers<boolean>();
+  const reloader = new Reloader(AT_START, target, () => late.promise);
+  const hanging = Promise.withResolvers<MergedSettings>();
+  let reads = 0;
+  const read = () => {
+    reads++;
+    return hanging.promise;
+  };
+  const first = reloader.reload(read);
+  await reloader.reload(read);
+  late.resolve(true);
+  await first;
+  const fails = (reason: string) => [
+    `say ${reason}`,
+    "say Failed to reload configs",
+  ];
+  assert.deepEqual(target.calls, [
+    BEGINS,
+    BEGINS,
+    ...fails("The files of the last reload are still being read"),
+    ...fails("The files could not be read within 10s"),
+  ]);
+  assert.equal(reads, 1);
+  // What comes so late is not taken over, but the next reload may read again.
+  hanging.resolve({ ...AT_START, leaveOnTerminate: true });
+  await hanging.promise;
+  assert.equal(reloader.current, AT_START);
+  await reloader.reload(read);
+  assert.equal(reloader.current.leaveOnTerminate, true);
+});

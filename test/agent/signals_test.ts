@@ -145,6 +145,54 @@ Deno.test("awaitEnd() asks what a signal means when it comes, after reloads", as
   assert.equal(code, 0);
 });
 
+Deno.test("awaitEnd() ends though a reload hangs", async () => {
+  for (
+    const [signal, outcome] of [
+      ["terminated", [1, [
+        "Caught signal: hangup",
+        "Caught signal: terminated",
+      ]]],
+      ["interrupt", [0, ["Caught signal: hangup", ...LEAVING]]],
+    ] as const
+  ) {
+    assert.deepEqual(
+      await end(agentThat("leaves"), signalsOf("hangup", signal), {
+        reload: () => new Promise(() => {}),
+      }),
+      outcome,
+    );
+  }
+});
+
+Deno.test("awaitEnd() reloads once more for all SIGHUPs during a reload", async () => {
+  const gate = Promise.withResolvers<void>();
+  let begun = 0;
+  const signals: AgentSignal[] = ["hangup", "hangup", "hangup", "hangup"];
+  const [code] = await end(agentThat("leaves"), {
+    next() {
+      const signal = signals.shift();
+      if (signal !== undefined) return Promise.resolve(signal);
+      gate.resolve();
+      return Promise.resolve("terminated");
+    },
+  }, {
+    async reload() {
+      begun++;
+      await gate.promise;
+    },
+  });
+  assert.deepEqual([code, begun], [1, 2]);
+});
+
+Deno.test("awaitEnd() fails with what a reload throws", async () => {
+  await assert.rejects(
+    end(agentThat("leaves"), signalsOf("hangup"), {
+      reload: () => Promise.reject(new Error("our mistake")),
+    }),
+    /our mistake/,
+  );
+});
+
 Deno.test("awaitEnd() ends with 1 when the agent gave up", async () => {
   assert.deepEqual(
     await end(agentThat("leaves"), signalsOf(), { gaveUp: Promise.resolve() }),

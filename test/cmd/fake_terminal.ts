@@ -53,4 +53,8 @@ export class FakeTerminal implements Terminal {
   keepOnly(permissions: readonly Permission[]): void {
     this.kept = permissions;
   }
+
+  queueOutput(): void {
+    // What is written here is read at once.
+  }
 }

@@ -14,7 +14,7 @@ export interface VictimOptions {
   /** The program and its first arguments; from source unless given. */
   readonly program?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether its standard output is read; nobody does otherwise. */
+  /** Whether its standard output is read from the start, as it is unless given. */
   readonly isRead?: boolean;
 }
 
@@ -22,8 +22,8 @@ export class Victim implements AsyncDisposable {
   readonly child: Deno.ChildProcess;
   stdout = "";
   stderr = "";
-  readonly #reads: Promise<void>[];
-  readonly #isRead: boolean;
+  readonly #reads: Promise<void>[] = [];
+  #isOutputTaken = false;
   #status: Deno.CommandStatus | undefined;
 
   constructor(args: readonly string[], options: VictimOptions = {}) {
@@ -37,13 +37,20 @@ export class Victim implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     this.child.status.then((status) => this.#status = status);
-    this.#isRead = isRead;
-    this.#reads = [
-      readAll(this.child.stderr, (text) => this.stderr += text),
-      ...isRead
-        ? [readAll(this.child.stdout, (text) => this.stdout += text)]
-        : [],
-    ];
+    this.#reads.push(readAll(this.child.stderr, (text) => this.stderr += text));
+    if (isRead) this.readOutput();
+  }
+
+  /** Begins to read its standard output. */
+  readOutput(): void {
+    this.#isOutputTaken = true;
+    this.#reads.push(readAll(this.child.stdout, (text) => this.stdout += text));
+  }
+
+  /** Closes its standard output, which was not read before. */
+  async closeOutput(): Promise<void> {
+    this.#isOutputTaken = true;
+    await this.child.stdout.cancel();
   }
 
   get pid(): number {
@@ -81,13 +88,14 @@ export class Victim implements AsyncDisposable {
   /** Waits until it has ended by itself. */
   async ended(): Promise<Deno.CommandStatus> {
     await until("its end", () => this.#status !== undefined);
+    if (this.#isOutputTaken) await Promise.all(this.#reads);
     return this.#status as Deno.CommandStatus;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.signal("SIGKILL");
     await this.child.status;
-    if (!this.#isRead) await this.child.stdout.cancel().catch(() => {});
+    if (!this.#isOutputTaken) await this.closeOutput();
     await Promise.all(this.#reads);
   }
 }
