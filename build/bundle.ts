@@ -7,7 +7,7 @@
  * minified: it changed neither start nor memory, and traces stay readable.
  */
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { runDeno } from "./run_deno.ts";
 
 /** Stands in `lib/kit/version.ts` for the commit. */
@@ -60,27 +60,56 @@ function writeCommit(folder: string, commit: string): void {
  * The commit that is checked out, abbreviated, with `+CHANGES` behind it when the
  * files differ from it.
  *
- * @returns `undefined` outside of a repository, or without git
+ * @returns `undefined` outside of a repository, or without git, or when git does
+ * not trust the repository, because it belongs to somebody else
  */
 export async function commitOf(root: string): Promise<string | undefined> {
   const commit = await git(root, ["rev-parse", "--short", "HEAD"]);
   if (commit === undefined) return undefined;
-  const changes = await git(root, ["status", "--porcelain"]);
+  const changes = await git(root, [
+    ...["status", "--porcelain", "--ignore-submodules=all"],
+  ]);
   return changes === "" ? commit : `${commit}+CHANGES`;
 }
 
+/**
+ * Runs git for a repository that has its `.git` in `root`.
+ *
+ * Git runs programs that a repository names in its settings. It does so in none
+ * that belongs to another user, unless it is told otherwise, and we do not tell it.
+ */
 async function git(
   root: string,
   args: readonly string[],
 ): Promise<string | undefined> {
   try {
     const { success, stdout } = await new Deno.Command("git", {
-      // Somebody else's checkout may be built from as well.
-      args: ["-c", "safe.directory=*", "-C", root, ...args],
+      // A program that git would run to learn what has changed.
+      args: ["-c", "core.fsmonitor=false", "-C", root, ...args],
+      clearEnv: true,
+      env: gitEnvironment(root),
+      stdin: "null",
       stderr: "null",
     }).output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The environment without what leads git to another repository, or, under sudo, to
+ * trust in that of the user who called it.
+ */
+function gitEnvironment(root: string): Record<string, string> {
+  const kept = Object.entries(Deno.env.toObject()).filter(([name]) =>
+    !/^(GIT_(?!CONFIG)|SUDO_)/.test(name)
+  );
+  return {
+    ...Object.fromEntries(kept),
+    // A repository above has nothing to do with what is built.
+    GIT_CEILING_DIRECTORIES: dirname(root),
+    // The index may belong to somebody else, even where git trusts it.
+    GIT_OPTIONAL_LOCKS: "0",
+  };
 }
