@@ -12,10 +12,15 @@
  */
 
 import { LIBC_PATHS } from "../lib/net/libc.ts";
+import { SERVICE_VARIABLES } from "../lib/agent/service_notify.ts";
 import { KEPT_PREFIX, STEERING_VARIABLES } from "./steering.ts";
 
-/** Variables that the commands read. */
-const READ_VARIABLES = ["SERF_RPC_ADDR", "SERF_RPC_AUTH"];
+/** Variables that the commands read, those of systemd also to be removed. */
+const READ_VARIABLES = [
+  "SERF_RPC_ADDR",
+  "SERF_RPC_AUTH",
+  ...SERVICE_VARIABLES,
+];
 
 /**
  * Questions about the system that nobody here asks. Not a list of those that are

@@ -32,6 +32,7 @@ import {
   ProcessSignals,
 } from "../lib/agent/signals.ts";
 import { securityWarnings } from "../lib/agent/security.ts";
+import type { ServiceNotifier } from "../lib/agent/service_notify.ts";
 import type { Syslog } from "../lib/agent/syslog.ts";
 import { engineProblems } from "../lib/agent/start_checks.ts";
 import { Telemetry } from "../lib/agent/telemetry.ts";
@@ -198,6 +199,7 @@ async function runAgent(
     hostname: () => Deno.hostname(),
     log: (level, text) => log.log(level, text),
   });
+  const service = await openService(terminal, log);
   using _ignored = ignoreSignals();
   using _dumps = onDumpSignal(() => console.writeAside(telemetry.dump()));
   const init = Deno.pid === 1 ? await beInit(log) : undefined;
@@ -227,16 +229,23 @@ async function runAgent(
       setTags: (tags) => agent.setTags(tags),
       say: (message) => console.say(message),
     });
-    return await runUntilEnd({ agent, settings, log, console }, {
-      reloader,
-      reload: () => reloader.reload(() => sources.mergeAgain()),
-    });
+    const reload = async () => {
+      service?.reloading();
+      await reloader.reload(() => sources.mergeAgain());
+      service?.reloaded();
+    };
+    return await runUntilEnd(
+      { agent, settings, log, console, service },
+      { reloader, reload },
+    );
   } finally {
+    service?.stopping();
     discovery?.close();
     unwatch();
     await agent.shutdown();
     await init?.endOthers();
     syslog?.close();
+    service?.close();
   }
 }
 
@@ -282,6 +291,29 @@ async function beInit(log: AgentLog): Promise<InitProcess | undefined> {
       "agent: Process 1 cannot see to orphaned processes; an init such as " +
         `that of 'docker run --init' can: ${reason}`,
     );
+    return undefined;
+  }
+}
+
+/** Finds the way to systemd, if it has started the agent and wants to hear of it. */
+async function openService(
+  terminal: Terminal,
+  log: AgentLog,
+): Promise<ServiceNotifier | undefined> {
+  if (!terminal.env("NOTIFY_SOCKET")) return undefined;
+  const { SERVICE_VARIABLES, ServiceNotifier } = await import(
+    "../lib/agent/service_notify.ts"
+  );
+  const variables = Object.fromEntries(
+    SERVICE_VARIABLES.map((name) => [name, terminal.env(name)]),
+  );
+  // Handler scripts are no part of what systemd has asked about.
+  for (const name of SERVICE_VARIABLES) Deno.env.delete(name);
+  try {
+    return new ServiceNotifier(variables);
+  } catch (error) {
+    const reason = (error as Error).message;
+    log.log("WARN", `agent: Cannot tell systemd how the agent is: ${reason}`);
     return undefined;
   }
 }
@@ -373,10 +405,11 @@ interface Running {
   readonly settings: AgentSettings;
   readonly log: AgentLog;
   readonly console: AgentConsole;
+  readonly service: ServiceNotifier | undefined;
 }
 
 async function runUntilEnd(
-  { agent, settings, log, console }: Running,
+  { agent, settings, log, console, service }: Running,
   { reloader, reload }: { reloader: Reloader; reload(): Promise<void> },
 ): Promise<number> {
   // Before the text that tells people, and scripts, that the agent is up.
@@ -385,6 +418,7 @@ async function runUntilEnd(
   try {
     console.announceLog();
     log.open();
+    service?.ready({ overdueMs: () => agent.overdueMs });
     const gaveUp = joinAndKeepSeeds(agent, settings, end.signal);
     return await awaitEnd(agent, signals, {
       say: (message) => console.say(message),

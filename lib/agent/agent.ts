@@ -393,6 +393,11 @@ export class Agent implements RpcTarget {
     return 4 + this.#driver.streamCount + (this.#rpc?.connectionCount ?? 0);
   }
 
+  /** How late the node is with what it has to do, ms; see `NodeDriver`. */
+  get overdueMs(): number {
+    return this.#driver.overdueMs;
+  }
+
   /** Where a member is in the network; `undefined` when that is not known. */
   coordinate(node: string): Coordinate | undefined {
     return this.#driver.coordinate(node);

@@ -335,6 +335,15 @@ export class NodeDriver {
     return this.#engine.coordinate(name);
   }
 
+  /**
+   * How long the engine has waited for what it wants to do next, ms; 0 when nothing
+   * is due. More than a moment means that this node does not do its work.
+   */
+  get overdueMs(): number {
+    const dueMs = this.#engine.nextDeadlineMs() ?? Infinity;
+    return Math.max(0, monotonicMs() - dueMs);
+  }
+
   /** Streams to and from other nodes that are open at this moment. */
   get streamCount(): number {
     return this.#streams.size;

@@ -32,9 +32,16 @@ function settingsOf(unit: string): Map<string, string[]> {
 Deno.test("the systemd unit has what the agent and its safety need", () => {
   const settings = settingsOf(read(UNIT));
   const expected = {
+    "Service.Type": "notify",
+    "Service.NotifyAccess": "main",
     "Service.User": "serf",
     "Service.KillSignal": "SIGINT",
     "Service.Restart": "on-failure",
+    "Service.WatchdogSec": "60s",
+    "Service.WatchdogSignal": "SIGKILL",
+    "Service.MemoryMax": "1G",
+    "Service.OOMPolicy": "continue",
+    "Service.TasksMax": "512",
     "Service.StateDirectory": "serf",
     "Service.ConfigurationDirectory": "serf",
     "Service.NoNewPrivileges": "yes",
