@@ -51,7 +51,7 @@ import {
 } from "./agent_flags.ts";
 import { type Command, failUsage, readFlags, renderHelp } from "./command.ts";
 import { debuggerTrouble } from "./debugger_guard.ts";
-import type { OutputWatcher } from "./output_queue.ts";
+import { OutputQueue, type OutputWatcher } from "./output_queue.ts";
 import { agentNeeds } from "./permissions.ts";
 import type { OutputStream, Terminal } from "./terminal.ts";
 
@@ -79,7 +79,7 @@ export const command: Command = {
       env: (name) => terminal.env(name),
       onInterrupt: (listener) => terminal.onInterrupt(listener),
       keepOnly: (permissions) => terminal.keepOnly(permissions),
-      queueOutput: (watch) => terminal.queueOutput(watch),
+      queueOutput: (open) => terminal.queueOutput(open),
     });
     if (flags === undefined) return 1;
     const world: ConfigWorld = {
@@ -189,7 +189,9 @@ async function runAgent(
     now: wallClock,
   });
   const metrics = new Metrics();
-  terminal.queueOutput((stream) => watchOutput(stream, log, metrics));
+  terminal.queueOutput((stream, write) =>
+    new OutputQueue({ write, watcher: watchOutput(stream, log, metrics) })
+  );
   const syslog = await openSyslog(settings, log, metrics);
   warnOfDebugger(log);
   await using telemetry = Telemetry.start({

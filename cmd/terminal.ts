@@ -9,7 +9,7 @@
  */
 
 import { NotTextError } from "./given_text.ts";
-import { OutputQueue, type OutputWatcher } from "./output_queue.ts";
+import type { OutputQueue } from "./output_queue.ts";
 
 /** What a process can give up; the network is always needed. */
 const PERMISSIONS = ["read", "write", "run", "sys", "env"] as const;
@@ -18,6 +18,11 @@ export type Permission = typeof PERMISSIONS[number];
 
 /** Where output goes, in words. */
 export type OutputStream = "standard output" | "standard error";
+
+export type OpenQueue = (
+  stream: OutputStream,
+  write: (bytes: Uint8Array) => Promise<number>,
+) => OutputQueue;
 
 export interface Terminal {
   /** Whether a person sees standard output as it comes. */
@@ -50,8 +55,10 @@ export interface Terminal {
   /**
    * From now on output waits for its reader, or is dropped, while the process goes
    * on; a reader that went away does not end it.
+   *
+   * @param open makes the queue of a stream; `write` writes to that stream
    */
-  queueOutput(watch: (stream: OutputStream) => OutputWatcher): void;
+  queueOutput(open: OpenQueue): void;
 }
 
 /** Exit code of a process that died of SIGPIPE, as shells report it. */
@@ -107,15 +114,15 @@ export class ProcessTerminal implements Terminal {
     }
   }
 
-  queueOutput(watch: (stream: OutputStream) => OutputWatcher): void {
-    this.#outQueue = new OutputQueue({
-      write: (bytes) => Deno.stdout.write(bytes),
-      watcher: watch("standard output"),
-    });
-    this.#errQueue = new OutputQueue({
-      write: (bytes) => Deno.stderr.write(bytes),
-      watcher: watch("standard error"),
-    });
+  queueOutput(open: OpenQueue): void {
+    this.#outQueue = open(
+      "standard output",
+      (bytes) => Deno.stdout.write(bytes),
+    );
+    this.#errQueue = open(
+      "standard error",
+      (bytes) => Deno.stderr.write(bytes),
+    );
   }
 
   /** Waits for a moment until queued output has been written. */
