@@ -6,7 +6,7 @@ const DEFINITIONS = {
   outputDropped: counter(
     "agent.output.dropped",
     "",
-    "Lines for standard output or standard error that were dropped, since they were not read or could not be written. Any: the program or the disk that takes the log is slow, or gone",
+    "Lines of standard output or error that were not read, or could not be written. Any: the program or disk that takes the log is slow, or gone",
   ),
   syslogDropped: counter(
     "agent.syslog.dropped",
