@@ -14,7 +14,7 @@
 
 import { utf8Text } from "../lib/kit/bytes.ts";
 import { visibleText } from "../lib/kit/visible.ts";
-import type { Permission, Terminal } from "./terminal.ts";
+import type { OpenQueue, Permission, Terminal } from "./terminal.ts";
 
 export class VisibleTerminal implements Terminal {
   readonly isTerminal: boolean;
@@ -52,5 +52,9 @@ export class VisibleTerminal implements Terminal {
 
   keepOnly(permissions: readonly Permission[]): void {
     this.#inner.keepOnly(permissions);
+  }
+
+  queueOutput(open: OpenQueue): void {
+    this.#inner.queueOutput(open);
   }
 }
