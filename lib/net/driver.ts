@@ -106,7 +106,7 @@ export class NodeDriver {
     this.metrics = options.metrics ?? new Metrics();
     this.#troubles = new NetworkTroubles(
       this.metrics,
-      (text) => options.onLog("ERR", `memberlist: ${text}`),
+      (level, text) => options.onLog(level, `memberlist: ${text}`),
     );
     this.#sockets = bindSockets(options.bind, {
       onPacket: (from, bytes) => this.#onPacket(from, bytes),
@@ -385,6 +385,7 @@ export class NodeDriver {
       onDialFailed: (id, why) =>
         feed((nowMs) => this.#engine.handleDialFailed(id, why, nowMs)),
       onAcceptError: (error) => this.#troubles.acceptFailed(error),
+      onAcceptAborted: (error) => this.#troubles.acceptAborted(error),
       onRefused: (from) => this.#troubles.streamRefused(from),
       onOverfull: (from) => this.#troubles.streamOverfull(from),
     }, { inboundMax: INBOUND_STREAMS_MAX });

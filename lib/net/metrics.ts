@@ -29,6 +29,11 @@ const DEFINITIONS = {
     "",
     "Streams that the system did not hand over. Rising: too many files are open",
   ),
+  tcpAcceptsAborted: counter(
+    "memberlist.tcp.accept_aborted",
+    "",
+    "Streams that their peer reset before they were accepted. Rising: a health check, or somebody who scans ports",
+  ),
 } as const;
 
 export const NET_METRICS: MetricSet<typeof DEFINITIONS> = new MetricSet(
@@ -37,12 +42,17 @@ export const NET_METRICS: MetricSet<typeof DEFINITIONS> = new MetricSet(
 
 export type NetMetrics = Instruments<typeof DEFINITIONS>;
 
-/** Of the control port; the first two as in Serf's `ipc.go`. */
+/** Of the control port; `accept` and `command` as in Serf's `ipc.go`. */
 const RPC_DEFINITIONS = {
   accepts: counter(
     "agent.ipc.accept",
     "",
     "Clients that the control port let in",
+  ),
+  aborts: counter(
+    "agent.ipc.aborted",
+    "",
+    "Clients that reset the connection before the control port accepted it. Rising: a health check, or somebody who scans ports",
   ),
   commands: counter(
     "agent.ipc.command",

@@ -5,6 +5,7 @@
  * Not for: what peers send and the engine refuses, which the engine counts.
  */
 
+import type { LogLevel } from "../kit/log.ts";
 import type { Metrics } from "../kit/metrics.ts";
 import { SWIM_METRICS, type SwimMetrics } from "../swim/metrics.ts";
 import { NET_METRICS, type NetMetrics } from "./metrics.ts";
@@ -17,10 +18,15 @@ export class NetworkTroubles {
   readonly #log: TroubleLog;
 
   /** @param write takes lines for the log, without a component in front */
-  constructor(metrics: Metrics, write: (text: string) => void) {
+  constructor(
+    metrics: Metrics,
+    write: (level: LogLevel, text: string) => void,
+  ) {
     this.#net = metrics.of(NET_METRICS);
     this.#swim = metrics.of(SWIM_METRICS);
-    this.#log = new TroubleLog(write);
+    this.#log = new TroubleLog((text, kind) =>
+      write(kind === "abort" ? "DEBUG" : "ERR", text)
+    );
   }
 
   receiveFailed(error: unknown): void {
@@ -44,6 +50,13 @@ export class NetworkTroubles {
     this.#net.tcpAcceptsFailed.add();
     const why = systemErrorText(error);
     this.#log.log("accept", `Error accepting TCP connection: ${why}`);
+  }
+
+  /** Nothing is wrong with us, and health checks do it all the time. */
+  acceptAborted(error: unknown): void {
+    this.#net.tcpAcceptsAborted.add();
+    const why = systemErrorText(error);
+    this.#log.log("abort", `Stream ended before it was accepted: ${why}`);
   }
 
   /** Counted with the streams that the engine turns away. */

@@ -19,6 +19,7 @@ import { RpcErrorText } from "../rpc/protocol.ts";
 import { TokenGate } from "../rpc/token_gate.ts";
 import { ClientLines } from "./client_lines.ts";
 import { monotonicMs } from "./clock.ts";
+import { acceptAll } from "./accept_loop.ts";
 import { RPC_METRICS, type RpcMetrics } from "./metrics.ts";
 import { closeQuietly, Connection } from "./rpc_connection.ts";
 import type { RpcTarget } from "./rpc_target.ts";
@@ -29,6 +30,7 @@ import {
   RpcListener,
 } from "./rpc_endpoint.ts";
 import { systemErrorText } from "./system_error.ts";
+import { TroubleLog } from "./trouble_log.ts";
 
 export type { RpcTarget } from "./rpc_target.ts";
 
@@ -46,9 +48,6 @@ export interface RpcServerOptions {
 
 /** Clients that are being told so at once; further ones are closed without a word. */
 export const REFUSALS_MAX = 64;
-/** First and longest pause after a failed accept, ms; doubles in between. */
-const ACCEPT_PAUSE_MIN_MS = 5;
-const ACCEPT_PAUSE_MAX_MS = 1_000;
 /** How often waiting tokens are looked after, ms. */
 const GATE_INTERVAL_MS = 20;
 
@@ -121,25 +120,27 @@ export class RpcServer {
   }
 
   async #acceptAll(): Promise<void> {
-    let pauseMs = ACCEPT_PAUSE_MIN_MS;
-    while (!this.#isShutDown) {
-      try {
-        const conn = await this.#listener.accept();
+    const troubles = new TroubleLog((text, kind) =>
+      this.#target.log(kind === "abort" ? "DEBUG" : "ERR", `agent.ipc: ${text}`)
+    );
+    await acceptAll({
+      accept: () => this.#listener.accept(),
+      isClosed: () => this.#isShutDown,
+      onConnection: (conn) => {
         // It came while the port was being closed.
-        if (this.#isShutDown) return closeQuietly(conn);
-        this.#admit(conn);
-        pauseMs = ACCEPT_PAUSE_MIN_MS;
-      } catch (error) {
-        if (this.#isShutDown) return;
+        if (this.#isShutDown) closeQuietly(conn);
+        else this.#admit(conn);
+      },
+      onAborted: (error) => {
+        this.#counts.aborts.add();
         const reason = systemErrorText(error);
-        this.#target.log(
-          "ERR",
-          `agent.ipc: Failed to accept client: ${reason}`,
-        );
-        await new Promise((done) => setTimeout(done, pauseMs));
-        pauseMs = Math.min(2 * pauseMs, ACCEPT_PAUSE_MAX_MS);
-      }
-    }
+        troubles.log("abort", `Client left before it was accepted: ${reason}`);
+      },
+      onFailed: (error) => {
+        const reason = systemErrorText(error);
+        troubles.log("accept", `Failed to accept client: ${reason}`);
+      },
+    });
   }
 
   #admit(conn: RpcConn): void {

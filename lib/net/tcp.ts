@@ -27,6 +27,7 @@
  */
 
 import { parseIp, splitHostPort } from "../kit/address.ts";
+import { acceptAll } from "./accept_loop.ts";
 import { dialErrorText } from "./system_error.ts";
 import { endpointOf } from "./udp.ts";
 
@@ -39,9 +40,6 @@ const READ_BYTES = 16_384;
 const CLOSE_LIMIT_MS = 10_000;
 /** Longest wait for the peer of an accepted stream to end its side, ms. */
 const LINGER_MS = 1_000;
-/** First and longest pause after a failed accept, ms; doubles in between. */
-const ACCEPT_PAUSE_MIN_MS = 5;
-const ACCEPT_PAUSE_MAX_MS = 1_000;
 /** Bytes that wait for the peers of accepted streams, all together. */
 const WAITING_BYTES_MAX = 128 * 1_048_576;
 
@@ -59,6 +57,8 @@ export interface StreamHandlers {
   /** `why` is in Go's words: `dial tcp 10.0.0.1:7946: connect: connection refused`. */
   onDialFailed(id: StreamId, why: string): void;
   onAcceptError(error: unknown): void;
+  /** A connection had ended before it was accepted. */
+  onAcceptAborted(error: unknown): void;
   /** An accepted connection was closed because too many are open. */
   onRefused(from: string): void;
   /** An accepted stream was dropped because too much waits for such peers. */
@@ -117,21 +117,13 @@ export class StreamTable {
 
   /** Accepts until the listener is closed. Call it once per listener. */
   async accept(listener: Deno.TcpListener): Promise<void> {
-    let pauseMs = ACCEPT_PAUSE_MIN_MS;
-    while (!this.#isClosed) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await listener.accept();
-      } catch (error) {
-        if (this.#isClosed || error instanceof Deno.errors.BadResource) return;
-        this.#handlers.onAcceptError(error);
-        await new Promise((done) => setTimeout(done, pauseMs));
-        pauseMs = Math.min(2 * pauseMs, ACCEPT_PAUSE_MAX_MS);
-        continue;
-      }
-      pauseMs = ACCEPT_PAUSE_MIN_MS;
-      this.#admit(conn);
-    }
+    await acceptAll({
+      accept: () => listener.accept(),
+      isClosed: () => this.#isClosed,
+      onConnection: (conn) => this.#admit(conn),
+      onAborted: (error) => this.#handlers.onAcceptAborted(error),
+      onFailed: (error) => this.#handlers.onAcceptError(error),
+    });
   }
 
   /** Begins to connect; ends in `onDialed`, `onDialFailed` or `close`. */

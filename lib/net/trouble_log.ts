@@ -10,26 +10,34 @@ import { monotonicMs } from "./clock.ts";
 /** At most one line of a kind in this time, ms. */
 const INTERVAL_MS = 1_000;
 
+export type TroubleKind =
+  | "receive"
+  | "send"
+  | "accept"
+  | "abort"
+  | "refuse"
+  | "respond";
+
 interface Trouble {
   quietUntilMs: number;
   held: number;
 }
 
 export class TroubleLog {
-  readonly #write: (text: string) => void;
+  readonly #write: (text: string, kind: TroubleKind) => void;
   readonly #now: () => number;
-  readonly #troubles = new Map<string, Trouble>();
+  readonly #troubles = new Map<TroubleKind, Trouble>();
 
   /** @param now monotonic time, ms */
-  constructor(write: (text: string) => void, now: () => number = monotonicMs) {
+  constructor(
+    write: (text: string, kind: TroubleKind) => void,
+    now: () => number = monotonicMs,
+  ) {
     this.#write = write;
     this.#now = now;
   }
 
-  log(
-    kind: "receive" | "send" | "accept" | "refuse" | "respond",
-    text: string,
-  ): void {
+  log(kind: TroubleKind, text: string): void {
     const nowMs = this.#now();
     const { quietUntilMs, held } = this.#troubles.get(kind) ??
       { quietUntilMs: -Infinity, held: 0 };
@@ -38,6 +46,9 @@ export class TroubleLog {
       return;
     }
     this.#troubles.set(kind, { quietUntilMs: nowMs + INTERVAL_MS, held: 0 });
-    this.#write(held > 0 ? `${text} (and ${held} like it before)` : text);
+    this.#write(
+      held > 0 ? `${text} (and ${held} like it before)` : text,
+      kind,
+    );
   }
 }

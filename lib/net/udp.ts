@@ -15,12 +15,14 @@
  * turned into IPv4 addresses here, and back.
  */
 
+import { Budget, type BudgetRate } from "../kit/budget.ts";
 import {
   formatEndpoint,
   type HostPort,
   parseIp,
   splitHostPort,
 } from "../kit/address.ts";
+import { monotonicMs } from "./clock.ts";
 
 /** Largest datagram there is, bytes. */
 const DATAGRAM_BYTES_MAX = 65_536;
@@ -28,7 +30,12 @@ const DATAGRAM_BYTES_MAX = 65_536;
 const SENDS_PENDING_MAX = 1_024;
 /** Remembered destinations; all are forgotten when there are more. */
 const ADDRESSES_MAX = 8_192;
-/** Pause after a failed read, ms, so that a broken socket does not spin. */
+/**
+ * Failed reads after which the next one follows at once. Some systems report here
+ * that an earlier packet reached nobody; such a failure must not hold up others.
+ */
+const READ_ERROR_RATE: BudgetRate = { perSecond: 1_000, burst: 1_000 };
+/** Pause after a failed read beyond that, ms, so that a broken socket does not spin. */
 const READ_ERROR_PAUSE_MS = 10;
 
 export interface UdpHandlers {
@@ -76,6 +83,7 @@ export class UdpSocket {
   /** Hands over packets until the socket is closed. Call it once. */
   async receive(): Promise<void> {
     const buffer = new Uint8Array(DATAGRAM_BYTES_MAX);
+    const errors = new Budget(READ_ERROR_RATE);
     while (!this.#isClosed) {
       try {
         const [bytes, from] = await this.#conn.receive(buffer);
@@ -85,6 +93,7 @@ export class UdpSocket {
         if (this.#isClosed) return;
         if (!isSystemError(error)) throw error;
         this.#handlers.onReadError(error);
+        if (errors.take(1, monotonicMs())) continue;
         await new Promise((done) => setTimeout(done, READ_ERROR_PAUSE_MS));
       }
     }

@@ -33,6 +33,7 @@ class Notes {
       onDialed: (id) => this.lines.push(`dialed ${id}`),
       onDialFailed: (id, why) => this.lines.push(`failed ${id} ${why}`),
       onAcceptError: (error) => this.lines.push(`accept ${error}`),
+      onAcceptAborted: () => this.lines.push("aborted"),
       onRefused: () => this.lines.push("refused"),
       onOverfull: () => this.lines.push("overfull"),
     }, { inboundMax: 10, ...options });
