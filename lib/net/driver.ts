@@ -426,7 +426,9 @@ export class NodeDriver {
       case "write":
         return this.#streams.write(output.streamId, output.bytes);
       case "close":
-        return this.#streams.close(output.streamId);
+        return output.isAbrupt
+          ? this.#streams.drop(output.streamId)
+          : this.#streams.close(output.streamId);
       case "log":
         return this.#options.onLog(output.level, output.text);
       case "event":

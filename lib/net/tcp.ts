@@ -19,15 +19,21 @@
  * - An accepted stream is closed by ending our side first and reading on for a
  *   moment. To close with unread bytes would make the system reset the
  *   connection, and a reset can destroy the answer that is still on its way.
- * - At most `inboundMax` accepted streams are held, closing ones included;
- *   beyond that new ones are closed at once.
+ * - At most `inboundMax` accepted streams are held, closing ones included. When
+ *   there are more, one that is closing is dropped: of the source with the most of
+ *   them, first those that have only to be ended by their peer, the longest ago
+ *   written to first. Open streams are the engine's, which bounds them; only while
+ *   they fill the table are new ones closed at once.
  * - At most `waitingBytesMax` bytes wait for the peers of accepted streams, who may
- *   ask for much and read nothing; a stream that would exceed it is dropped. What
- *   we dial are members that we chose ourselves.
+ *   ask for much and read nothing. Beyond it, the streams of the source for which
+ *   most waits are dropped, the longest ago read first. What we dial are members
+ *   that we chose ourselves.
  */
 
 import { parseIp, splitHostPort } from "../kit/address.ts";
+import { ipOfEndpoint, sourceOfIp } from "../kit/source.ts";
 import { acceptAll } from "./accept_loop.ts";
+import { monotonicMs } from "./clock.ts";
 import { dialErrorText } from "./system_error.ts";
 import { endpointOf } from "./udp.ts";
 
@@ -61,7 +67,7 @@ export interface StreamHandlers {
   onAcceptAborted(error: unknown): void;
   /** An accepted connection was closed because too many are open. */
   onRefused(from: string): void;
-  /** An accepted stream was dropped because too much waits for such peers. */
+  /** An accepted stream was dropped because too much, or too many of them, waits for such peers. */
   onOverfull(from: string): void;
 }
 
@@ -74,6 +80,9 @@ export interface StreamTableOptions {
 
 interface Stream {
   readonly isInbound: boolean;
+  /** The other side, `ip:port`, and whom it is counted for; of accepted streams. */
+  readonly from: string;
+  readonly source: string;
   /** Absent while dialing. */
   conn?: Deno.TcpConn;
   /** Ends the dial. */
@@ -89,6 +98,8 @@ interface Stream {
   isEnded: boolean;
   /** Our side of the connection was ended. */
   isFinished: boolean;
+  /** When it was opened, or the peer last took something off our hands. */
+  progressMs: number;
   /** Bounds the closing. */
   limit?: ReturnType<typeof setTimeout>;
 }
@@ -138,17 +149,11 @@ export class StreamTable {
   write(id: StreamId, bytes: Uint8Array): void {
     const stream = this.#streams.get(id);
     if (stream === undefined || stream.isClosing || stream.isFinished) return;
-    if (
-      stream.isInbound &&
-      this.#waitingBytes + bytes.length > this.#waitingBytesMax
-    ) {
-      const from = stream.conn?.remoteAddr as Deno.NetAddr;
-      this.#drop(id, stream);
-      this.#handlers.onOverfull(endpointOf(from));
-      return;
-    }
     stream.writes.push(bytes);
     this.#count(stream, bytes.length);
+    if (stream.isInbound) this.#limitWaitingBytes();
+    // It may have been the one that had to go.
+    if (this.#streams.get(id) !== stream) return;
     if (stream.conn !== undefined && !stream.isWriting) {
       this.#writeAll(id, stream, stream.conn);
     }
@@ -168,6 +173,14 @@ export class StreamTable {
     else this.#bound(id, stream, CLOSE_LIMIT_MS);
   }
 
+  /** Ends a stream or a dial at once, sent or not. */
+  drop(id: StreamId): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    stream.dial?.abort();
+    this.#drop(id, stream);
+  }
+
   /** Closes everything now, sent or not. */
   shutdown(): void {
     this.#isClosed = true;
@@ -179,12 +192,13 @@ export class StreamTable {
 
   #admit(conn: Deno.TcpConn): void {
     const from = endpointOf(conn.remoteAddr as Deno.NetAddr);
+    if (this.#inbound >= this.#inboundMax) this.#dropClosing();
     if (this.#isClosed || this.#inbound >= this.#inboundMax) {
       closeQuietly(conn);
       if (!this.#isClosed) this.#handlers.onRefused(from);
       return;
     }
-    const stream = newStream({ conn });
+    const stream = newStream({ conn, from });
     this.#handlers.onOpened(from, (id) => {
       this.#inbound++;
       this.#streams.set(id, stream);
@@ -267,7 +281,9 @@ export class StreamTable {
       while ((bytes = stream.writes.shift()) !== undefined) {
         while (bytes.length > 0) {
           const count = await conn.write(bytes);
+          if (this.#streams.get(id) !== stream) return;
           this.#count(stream, -count);
+          stream.progressMs = monotonicMs();
           bytes = bytes.subarray(count);
         }
       }
@@ -285,6 +301,44 @@ export class StreamTable {
   #count(stream: Stream, bytes: number): void {
     stream.waitingBytes += bytes;
     if (stream.isInbound) this.#waitingBytes += bytes;
+  }
+
+  /** Drops streams until what waits for their peers is within its limit. */
+  #limitWaitingBytes(): void {
+    while (this.#waitingBytes > this.#waitingBytesMax) {
+      const worst = worstOf(this.#accepted(), {
+        weigh: ({ waitingBytes }) => waitingBytes,
+        isWorse: (a, b) => a.progressMs < b.progressMs,
+      });
+      if (worst === undefined) return;
+      this.#dropOverfull(worst);
+    }
+  }
+
+  /** Makes room in the table if a stream in it has only to be ended. */
+  #dropClosing(): void {
+    const worst = worstOf(this.#accepted(), {
+      weigh: ({ isClosing }) => isClosing ? 1 : 0,
+      isWorse: (a, b) =>
+        a.isFinished === b.isFinished
+          ? a.progressMs < b.progressMs
+          : a.isFinished,
+    });
+    if (worst === undefined) return;
+    // Its answer has left; nothing is taken from the peer that reads it.
+    if (worst[1].isFinished) this.#drop(...worst);
+    else this.#dropOverfull(worst);
+  }
+
+  #dropOverfull([id, stream]: [StreamId, Stream]): void {
+    const wasClosing = stream.isClosing;
+    this.#drop(id, stream);
+    if (!wasClosing) this.#handlers.onEnded(id);
+    this.#handlers.onOverfull(stream.from);
+  }
+
+  #accepted(): [StreamId, Stream][] {
+    return [...this.#streams].filter(([, { isInbound }]) => isInbound);
   }
 
   /** Everything was written: end our side, and the stream when the peer may not be hurt. */
@@ -314,13 +368,19 @@ export class StreamTable {
     if (this.#streams.get(id) !== stream) return;
     this.#streams.delete(id);
     if (stream.isInbound) this.#inbound--;
+    stream.writes.length = 0;
+    this.#count(stream, -stream.waitingBytes);
   }
 }
 
 function newStream(
-  end: { conn: Deno.TcpConn } | { dial: AbortController },
+  end: { conn: Deno.TcpConn; from: string } | { dial: AbortController },
 ): Stream {
+  const from = "conn" in end ? end.from : "";
   const common = {
+    from,
+    source: sourceOfIp(ipOfEndpoint(from)),
+    progressMs: monotonicMs(),
     writes: [],
     waitingBytes: 0,
     isWriting: false,
@@ -331,6 +391,39 @@ function newStream(
   return "conn" in end
     ? { ...common, isInbound: true, conn: end.conn, dial: undefined }
     : { ...common, isInbound: false, dial: end.dial };
+}
+
+/**
+ * The stream that goes first: of the source with the most weight, the worst.
+ *
+ * @returns `undefined` when no stream has any weight
+ */
+function worstOf(
+  streams: readonly [StreamId, Stream][],
+  rule: {
+    weigh(stream: Stream): number;
+    isWorse(a: Stream, b: Stream): boolean;
+  },
+): [StreamId, Stream] | undefined {
+  const bySource = new Map<string, number>();
+  for (const [, stream] of streams) {
+    const { source } = stream;
+    bySource.set(source, (bySource.get(source) ?? 0) + rule.weigh(stream));
+  }
+  const weightOf = ({ source }: Stream) => bySource.get(source) ?? 0;
+  let worst: [StreamId, Stream] | undefined;
+  for (const entry of streams) {
+    const [, stream] = entry;
+    if (rule.weigh(stream) === 0) continue;
+    const difference = worst === undefined
+      ? 1
+      : weightOf(stream) - weightOf(worst[1]);
+    if (
+      worst === undefined || difference > 0 ||
+      (difference === 0 && rule.isWorse(stream, worst[1]))
+    ) worst = entry;
+  }
+  return worst;
 }
 
 /** One message often leaves in several segments; do not wait with the last. */

@@ -63,8 +63,15 @@ export type DriverOutput =
     readonly streamId: StreamId;
     readonly bytes: Uint8Array;
   }
-  /** Ends a stream after everything written was sent; also ends a dial. */
-  | { readonly kind: "close"; readonly streamId: StreamId }
+  /**
+   * Ends a stream after everything written was sent, or at once when `isAbrupt`:
+   * then nothing is owed to the other side. Also ends a dial.
+   */
+  | {
+    readonly kind: "close";
+    readonly streamId: StreamId;
+    readonly isAbrupt?: true;
+  }
   /** `text` starts with its component, as in `memberlist: Suspect ...`. */
   | { readonly kind: "log"; readonly level: LogLevel; readonly text: string };
 

@@ -25,6 +25,12 @@ import {
 import { isKeyMismatch, WireError } from "../wire/wire_error.ts";
 import type { Claims } from "./claims.ts";
 import type { SwimCore } from "./core.ts";
+import {
+  endMs,
+  INBOUND_BYTES_MAX,
+  type InboundStream,
+  InboundStreams,
+} from "./inbound_streams.ts";
 import type { Member } from "./member.ts";
 import { Join, type JoinTarget, LEAD_MS } from "./join.ts";
 import type { OperationId, StreamId } from "./output.ts";
@@ -35,14 +41,14 @@ import {
 } from "./push_pull.ts";
 import type { Timer } from "./timer.ts";
 
-/** Streams that others may hold open to us at one time. */
-export const INBOUND_STREAMS_MAX = 128;
 /** Members learned at our first contact that we gossip on, on average. */
 const FIRST_CONTACT_SPREAD = 32;
-/** Bytes that all unfinished inbound streams together may hold. */
-export const INBOUND_BYTES_MAX = 128 * 1024 * 1024;
 type Purpose =
-  | { readonly kind: "inbound"; readonly from: string }
+  | {
+    readonly kind: "inbound";
+    readonly from: string;
+    readonly inbound: InboundStream;
+  }
   | {
     readonly kind: "pushPull";
     readonly target: JoinTarget;
@@ -72,9 +78,8 @@ export class Streams {
   readonly #claims: Claims;
   readonly #onStreamAck: (seqNo: number) => void;
   readonly #streams = new Map<StreamId, Stream>();
+  readonly #inbound: InboundStreams;
   #lastId = 0;
-  #inboundCount = 0;
-  #inboundBytes = 0;
 
   /** @param onStreamAck told when a stream ping was answered */
   constructor(
@@ -85,6 +90,7 @@ export class Streams {
     this.#core = core;
     this.#claims = claims;
     this.#onStreamAck = onStreamAck;
+    this.#inbound = new InboundStreams(core.members);
   }
 
   // --- Starting exchanges ---------------------------------------------------
@@ -162,7 +168,8 @@ export class Streams {
   }
 
   #dial(purpose: Purpose, to: string, deadlineMs: number): void {
-    const stream = this.#add(purpose, "dialing", deadlineMs);
+    const id = ++this.#lastId;
+    const stream = this.#add(id, purpose, "dialing", deadlineMs);
     this.#core.emit({ kind: "dial", streamId: stream.id, to });
   }
 
@@ -171,23 +178,22 @@ export class Streams {
   /** Somebody opened a stream to us. */
   opened(from: string, nowMs: number): StreamId {
     const core = this.#core;
-    const deadlineMs = nowMs + core.config.profile.streamTimeoutMs;
-    const stream = this.#add(
-      { kind: "inbound", from },
+    const id = ++this.#lastId;
+    const inbound = this.#inbound.add(id, from, nowMs);
+    const { streamTimeoutMs } = core.config.profile;
+    this.#add(
+      id,
+      { kind: "inbound", from, inbound },
       "accepting",
-      deadlineMs,
+      endMs(inbound, streamTimeoutMs),
     );
     core.metrics.tcpAccept.add();
     core.log("DEBUG", `Stream connection from=${from}`);
-    if (this.#inboundCount > INBOUND_STREAMS_MAX) {
-      this.#refuse(
-        "ERR",
-        `Too many streams at once, closing one from=${from}`,
-        nowMs,
-      );
-      this.#end(stream);
+    const surplus = this.#inbound.surplusBesides(inbound, nowMs);
+    if (surplus !== undefined) {
+      this.#giveUpInbound(surplus, "Too many streams at once", nowMs);
     }
-    return stream.id;
+    return id;
   }
 
   /** A dial succeeded: says what the stream is for. */
@@ -241,8 +247,12 @@ export class Streams {
     if (stream === undefined) return;
     stream.receivedBytes += bytes.length;
     this.#core.metrics.tcpReceived.add(bytes.length);
+    if (stream.purpose.kind === "inbound") {
+      this.#inboundReceived(stream, stream.purpose.inbound, bytes, nowMs);
+      // It may have been the one that had to go.
+      if (!this.#streams.has(id)) return;
+    }
     try {
-      if (stream.purpose.kind === "inbound") this.#countInbound(bytes.length);
       const message = stream.reader.push(bytes);
       if (message !== undefined) this.#messageArrived(stream, message, nowMs);
     } catch (error) {
@@ -274,12 +284,8 @@ export class Streams {
     if (stream === undefined) return;
     const { purpose } = stream;
     if (purpose.kind === "inbound") {
-      this.#refuse(
-        "ERR",
-        `failed to receive: i/o timeout from=${purpose.from}`,
-        nowMs,
-      );
-      this.#end(stream);
+      const { inbound } = purpose;
+      this.#giveUpInbound(inbound, "failed to receive: i/o timeout", nowMs);
       return;
     }
     const to = purpose.target.address;
@@ -479,11 +485,11 @@ export class Streams {
   // --- The table ------------------------------------------------------------
 
   #add(
+    id: StreamId,
     purpose: Purpose,
     role: "accepting" | "dialing",
     deadlineMs: number,
   ): Stream {
-    const id = ++this.#lastId;
     const stream: Stream = {
       id,
       purpose,
@@ -496,18 +502,38 @@ export class Streams {
       receivedBytes: 0,
     };
     this.#streams.set(id, stream);
-    if (purpose.kind === "inbound") this.#inboundCount++;
     return stream;
   }
 
-  #countInbound(byteCount: number): void {
-    this.#inboundBytes += byteCount;
-    if (this.#inboundBytes > INBOUND_BYTES_MAX) {
-      throw new WireError(
-        "oversized",
+  /** Gives the stream the time that its progress is worth, and makes room for it. */
+  #inboundReceived(
+    stream: Stream,
+    inbound: InboundStream,
+    bytes: Uint8Array,
+    nowMs: number,
+  ): void {
+    const { deadlines, config } = this.#core;
+    this.#inbound.received(inbound, bytes.length);
+    deadlines.move(stream.row, endMs(inbound, config.profile.streamTimeoutMs));
+    let surplus: InboundStream | undefined;
+    while ((surplus = this.#inbound.surplusInBytes(nowMs)) !== undefined) {
+      this.#giveUpInbound(
+        surplus,
         `failed to receive: all streams together hold more than ${INBOUND_BYTES_MAX} bytes`,
+        nowMs,
       );
     }
+  }
+
+  /** Ends a stream of somebody else's to whom nothing is owed. */
+  #giveUpInbound(
+    { id, from }: InboundStream,
+    why: string,
+    nowMs: number,
+  ): void {
+    this.#refuse("ERR", `${why} from=${from}`, nowMs);
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) this.#end(stream, { isAbrupt: true });
   }
 
   #write(
@@ -523,14 +549,12 @@ export class Streams {
     core.emit({ kind: "write", streamId: stream.id, bytes });
   }
 
-  #end(stream: Stream): void {
+  /** @param how whether anything that was written may be lost */
+  #end(stream: Stream, how: { readonly isAbrupt?: true } = {}): void {
     if (!this.#streams.delete(stream.id)) return;
     const core = this.#core;
-    if (stream.purpose.kind === "inbound") {
-      this.#inboundCount--;
-      this.#inboundBytes -= stream.receivedBytes;
-    }
+    if (stream.purpose.kind === "inbound") this.#inbound.delete(stream.id);
     core.deadlines.delete(stream.row);
-    core.emit({ kind: "close", streamId: stream.id });
+    core.emit({ kind: "close", streamId: stream.id, ...how });
   }
 }

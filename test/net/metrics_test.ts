@@ -6,7 +6,7 @@ import { NET_METRICS } from "../../lib/net/metrics.ts";
 import { SERF_METRICS } from "../../lib/serf/metrics.ts";
 import { PROFILES } from "../../lib/swim/config.ts";
 import { SWIM_METRICS } from "../../lib/swim/metrics.ts";
-import { INBOUND_STREAMS_MAX } from "../../lib/swim/streams.ts";
+import { INBOUND_STREAMS_MAX } from "../../lib/swim/inbound_streams.ts";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import { until } from "./deadline.ts";
 

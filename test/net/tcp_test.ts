@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import net from "node:net";
 import { concatBytes, utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
 import { StreamTable } from "../../lib/net/tcp.ts";
 import { until } from "./deadline.ts";
@@ -35,7 +36,7 @@ class Notes {
       onAcceptError: (error) => this.lines.push(`accept ${error}`),
       onAcceptAborted: () => this.lines.push("aborted"),
       onRefused: () => this.lines.push("refused"),
-      onOverfull: () => this.lines.push("overfull"),
+      onOverfull: (from) => this.lines.push(`overfull ${from.split(":")[0]}`),
     }, { inboundMax: 10, ...options });
     this.#accepting = this.table.accept(this.listener);
   }
@@ -169,40 +170,105 @@ Deno.test("StreamTable refuses streams beyond its limit and recovers", async () 
   second.close();
 });
 
-Deno.test("StreamTable holds so many bytes for peers that do not read", async () => {
-  // Much more than the system takes off our hands, some 10 MB.
-  const size = 40_000_000;
-  await using a = new Notes({
-    waitingBytesMax: 2.1 * size,
-    onData: (id) => a.table.write(id, new Uint8Array(size)),
+/** Much more than the system takes off our hands for one connection, about 10 MB. */
+const ANSWER_BYTES = 40_000_000;
+
+/** A peer that asks for something and does not read the answer. */
+async function ask(notes: Notes, id: number, ip: string): Promise<net.Socket> {
+  const socket = net.connect({
+    host: "127.0.0.1",
+    port: notes.listener.addr.port,
+    localAddress: ip,
   });
-  const conns: Deno.TcpConn[] = [];
+  // A reset is how some of them are told to go.
+  socket.on("error", () => {});
+  socket.pause();
+  socket.write("x");
+  await notes.has(`data ${id} x`);
+  return socket;
+}
+
+function overfull(notes: Notes): string[] {
+  return notes.lines.filter((line) => line.startsWith("overfull"));
+}
+
+Deno.test("StreamTable holds so many bytes for peers that do not read", async () => {
+  await using a = new Notes({
+    waitingBytesMax: 2.1 * ANSWER_BYTES,
+    onData: (id) => a.table.write(id, new Uint8Array(ANSWER_BYTES)),
+  });
+  const sockets: net.Socket[] = [];
   for (let id = 1; id <= 4; id++) {
-    const conn = await a.connect();
-    conns.push(conn);
-    await conn.write(utf8Bytes("x"));
-    await a.has(`data ${id} x`);
+    sockets.push(await ask(a, id, "127.0.0.2"));
   }
-  // Two fit, and the others had to go.
-  await until("two are left", () => a.table.size === 2);
-  assert.deepEqual(a.lines.filter((line) => line.startsWith("overfull")), [
-    "overfull",
-    "overfull",
-  ]);
-  // What has left makes room, as does a peer that goes.
-  const [first, second] = conns as [Deno.TcpConn, Deno.TcpConn];
+  assert.equal(a.table.size, 2, "two fit");
+  assert.deepEqual(overfull(a), Array(2).fill("overfull 127.0.0.2"));
+  // Whoever else comes gets an answer, and reads it.
+  using other = await a.connect();
+  await other.write(utf8Bytes("x"));
+  await a.has("data 5 x");
   let read = 0;
   const buffer = new Uint8Array(65_536);
-  while (read < size) read += await first.read(buffer) ?? assert.fail("ended");
-  second.close();
-  await until("one is left", () => a.table.size === 1);
-  const later = await a.connect();
-  await later.write(utf8Bytes("x"));
-  await a.has("data 5 x");
-  assert.equal(a.table.size, 2);
-  for (const conn of [...conns.filter((conn) => conn !== second), later]) {
-    conn.close();
+  while (read < ANSWER_BYTES) {
+    read += await other.read(buffer) ?? assert.fail("ended");
   }
+  assert.deepEqual(overfull(a), Array(3).fill("overfull 127.0.0.2"));
+  for (const socket of sockets) socket.destroy();
+});
+
+Deno.test("StreamTable drops closing streams for new ones, of the largest source first", async () => {
+  await using a = new Notes({
+    inboundMax: 4,
+    waitingBytesMax: Infinity,
+    onData: (id) => {
+      a.table.write(id, new Uint8Array(ANSWER_BYTES));
+      a.table.close(id);
+    },
+  });
+  const sockets = [
+    await ask(a, 1, "127.0.0.3"),
+    await ask(a, 2, "127.0.0.2"),
+    await ask(a, 3, "127.0.0.2"),
+    await ask(a, 4, "127.0.0.2"),
+  ];
+  assert.deepEqual(overfull(a), []);
+  sockets.push(await ask(a, 5, "127.0.0.4"));
+  sockets.push(await ask(a, 6, "127.0.0.4"));
+  assert.deepEqual(overfull(a), Array(2).fill("overfull 127.0.0.2"));
+  assert.ok(!a.lines.includes("refused"), `${a.lines}`);
+  assert.equal(a.table.size, 4);
+  for (const socket of sockets) socket.destroy();
+});
+
+Deno.test("StreamTable drops a stream that only its peer has to end without a word", async () => {
+  await using a = new Notes({
+    inboundMax: 2,
+    onData: (id) => a.table.close(id),
+  });
+  const sockets: net.Socket[] = [];
+  for (let id = 1; id <= 50; id++) {
+    sockets.push(await ask(a, id, "127.0.0.2"));
+  }
+  assert.deepEqual(a.lines.filter((line) => /refused|overfull/.test(line)), []);
+  for (const socket of sockets) socket.destroy();
+});
+
+Deno.test("StreamTable.drop() ends a stream at once, and a dial", async () => {
+  await using a = new Notes({
+    onData: (id) => {
+      a.table.write(id, new Uint8Array(ANSWER_BYTES));
+      a.table.drop(id);
+    },
+  });
+  using conn = await a.connect();
+  await conn.write(utf8Bytes("x"));
+  await a.has("data 1 x");
+  assert.equal(a.table.size, 0);
+  a.table.dial(5, a.address);
+  a.table.drop(5);
+  assert.equal(a.table.size, 0);
+  const answer = await readToEnd(conn).catch(() => new Uint8Array(0));
+  assert.ok(answer.length < ANSWER_BYTES);
 });
 
 Deno.test("StreamTable tells of a broken connection once", async () => {

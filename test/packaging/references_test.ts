@@ -95,8 +95,8 @@ Deno.test("names in the code that the pages call by exist", () => {
 /** Rows of the table of limits, and the constants behind their numbers, in order. */
 const LIMITS: Readonly<Record<string, readonly string[]>> = {
   "Members in the table": ["swim/config.ts membersMax"],
-  "Streams open to us": ["swim/streams.ts INBOUND_STREAMS_MAX"],
-  "Bytes of all unfinished": ["swim/streams.ts INBOUND_BYTES_MAX"],
+  "Streams open to us": ["swim/inbound_streams.ts INBOUND_STREAMS_MAX"],
+  "Bytes of all unfinished": ["swim/inbound_streams.ts INBOUND_BYTES_MAX"],
   "Pings relayed": ["swim/probe.ts RELAYS_MAX"],
   "Broadcasts queued": ["serf/config.ts queueDepthMax"],
   "A packet after": ["wire/packet.ts PACKET_BYTES_MAX"],

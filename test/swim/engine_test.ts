@@ -5,7 +5,10 @@ import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import { Keyring } from "../../lib/wire/keyring.ts";
 import { MessageType } from "../../lib/wire/messages.ts";
 import { suspicionTimeoutMs } from "../../lib/swim/suspicion.ts";
-import { INBOUND_STREAMS_MAX } from "../../lib/swim/streams.ts";
+import {
+  FIRST_BYTE_MS,
+  INBOUND_STREAMS_MAX,
+} from "../../lib/swim/inbound_streams.ts";
 import { aliveOf, Arena, feed, type Node } from "./arena.ts";
 
 Deno.test("start() makes ourselves the first member", () => {
@@ -419,9 +422,30 @@ Deno.test("streams that never end are cut by time, and there is a most of them",
   const closes = () =>
     a.engine.drain().filter((output) => output.kind === "close").length;
   assert.equal(closes(), 5);
-  arena.nowMs += 10_000;
+  arena.nowMs += FIRST_BYTE_MS;
   a.engine.handleTimeout(arena.nowMs);
   assert.equal(closes(), INBOUND_STREAMS_MAX);
+});
+
+Deno.test("a stream that goes on arriving has the whole stream timeout", () => {
+  const arena = new Arena();
+  const a = arena.add("a");
+  const id = a.engine.handleStreamOpened("10.9.9.9:1", arena.nowMs);
+  // The beginning of a push/pull of many members, and names without an end.
+  const beginning = Uint8Array.of(6, 0x81, 0xdb, 0, 0, 0xff, 0xff);
+  a.engine.handleStreamData(id, beginning, arena.nowMs);
+  const closes = () =>
+    a.engine.drain().filter((output) => output.kind === "close").length;
+  const startMs = arena.nowMs;
+  while (arena.nowMs < startMs + 9_500) {
+    arena.nowMs += 500;
+    a.engine.handleTimeout(arena.nowMs);
+    a.engine.handleStreamData(id, new Uint8Array(500), arena.nowMs);
+  }
+  assert.equal(closes(), 0);
+  arena.nowMs = startMs + 10_000;
+  a.engine.handleTimeout(arena.nowMs);
+  assert.equal(closes(), 1);
 });
 
 Deno.test("pings for another name are not answered, indirect pings are relayed", () => {
