@@ -6,20 +6,28 @@
  * lost without a word; the original hears of it where the system tells.
  */
 
-import { formatEndpoint, type HostPort } from "../kit/address.ts";
-import { resolveListenAddress } from "../net/resolve.ts";
-import { dialErrorText, systemErrorText } from "../net/system_error.ts";
+import { connectTcp } from "../net/connect.ts";
+import { resolveDialAddress, resolveListenAddress } from "../net/resolve.ts";
+import { systemErrorText } from "../net/system_error.ts";
 import type { LineConnection } from "./line_sink.ts";
+
+/** Longest wait for a connection, ms. */
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** @param address `HOST:PORT`. @throws {Error} when it means nothing */
 export async function openDatagrams(address: string): Promise<LineConnection> {
-  const { host, port } = await resolve("udp", address);
+  // A datagram does not tell whether anybody is there, so there is one target.
+  const { host, port } = await inDialWords(
+    "udp",
+    resolveListenAddress(address),
+  );
   const conn = Deno.listenDatagram({
     transport: "udp",
     hostname: host.includes(":") ? "::" : "0.0.0.0",
     port: 0,
   });
-  const target: Deno.NetAddr = { transport: "udp", hostname: host, port };
+  const hostname = host === "0.0.0.0" ? "127.0.0.1" : host;
+  const target: Deno.NetAddr = { transport: "udp", hostname, port };
   return {
     write: (bytes) => inWords(conn.send(bytes, target)),
     close: () => conn.close(),
@@ -28,15 +36,8 @@ export async function openDatagrams(address: string): Promise<LineConnection> {
 
 /** @param address `HOST:PORT`. @throws {Error} when nobody is there */
 export async function openStream(address: string): Promise<LineConnection> {
-  const { host, port } = await resolve("tcp", address);
-  let conn: Deno.TcpConn;
-  try {
-    conn = await Deno.connect({ hostname: host, port });
-  } catch (error) {
-    throw new Error(dialErrorText(formatEndpoint(host, port), error), {
-      cause: error,
-    });
-  }
+  const targets = await inDialWords("tcp", resolveDialAddress(address));
+  const conn = await connectTcp(targets, { timeoutMs: CONNECT_TIMEOUT_MS });
   return {
     write: (bytes) => inWords(writeAll(conn, bytes)),
     ended: readToEnd(conn),
@@ -44,10 +45,12 @@ export async function openStream(address: string): Promise<LineConnection> {
   };
 }
 
-async function resolve(network: string, address: string): Promise<HostPort> {
+async function inDialWords<T>(
+  network: string,
+  looking: Promise<T>,
+): Promise<T> {
   try {
-    const { host, port } = await resolveListenAddress(address);
-    return { host: host === "0.0.0.0" ? "127.0.0.1" : host, port };
+    return await looking;
   } catch (error) {
     const { message } = error as Error;
     throw new Error(`dial ${network}: ${message}`, { cause: error });

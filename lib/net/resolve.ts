@@ -3,9 +3,9 @@
  *
  * Two grammars meet here. Join addresses are memberlist's: an optional
  * `NODENAME/`, then an IP, `IP:PORT`, `[V6]:PORT`, a bare IPv6 address, a host
- * name, or `HOST:PORT`; a name yields all its addresses. Listener addresses are
- * Go's: a port is required and a bare IPv6 address is refused; a name yields
- * one address, IPv4 before IPv6.
+ * name, or `HOST:PORT`; a name yields all its addresses. Addresses to listen at
+ * or to dial are Go's: a port is required and a bare IPv6 address is refused. A
+ * name to listen at yields one address, IPv4 before IPv6; one to dial, all.
  *
  * Names go to the system resolver, which knows /etc/hosts. Upstream asks the
  * first name server for ANY records over TCP before that, for names with a dot;
@@ -73,6 +73,22 @@ export async function resolveListenAddress(
   text: string,
   lookup: Lookup = lookupHost,
 ): Promise<HostPort> {
+  const [first, ...others] = await resolveDialAddress(text, lookup);
+  if (first.host === "") return { ...first, host: "0.0.0.0" };
+  if (!first.host.includes(":")) return first;
+  return others.find(({ host }) => !host.includes(":")) ?? first;
+}
+
+/**
+ * Every place that an address to dial means, in the resolver's order, at least
+ * one. An empty host means this machine and stays empty.
+ *
+ * @throws {Error} saying why nothing could be made of it, in Go's words
+ */
+export async function resolveDialAddress(
+  text: string,
+  lookup: Lookup = lookupHost,
+): Promise<[HostPort, ...HostPort[]]> {
   const { host, portText } = splitText(text);
   // No digits at all, as in `127.0.0.1:`, is port 0: one of the system's choice.
   if (!/^([-+]?\d+)?$/.test(portText)) {
@@ -82,13 +98,15 @@ export async function resolveListenAddress(
   if (port < 0 || port > PORT_MAX) {
     throw new RangeError(`address ${portText}: invalid port`);
   }
-  if (host === "") return { host: "0.0.0.0", port };
+  if (host === "") return [{ host, port }];
   const ip = parseIp(host);
-  if (ip !== undefined) return { host: formatIp(ip), port };
-  const ips = await lookup(host);
-  const first = ips.find((each) => !each.includes(":")) ?? ips[0];
+  if (ip !== undefined) return [{ host: formatIp(ip), port }];
+  const [first, ...others] = await lookup(host);
   if (first === undefined) throw new Error(noSuchHost(host));
-  return { host: first, port };
+  return [
+    { host: first, port },
+    ...others.map((each) => ({ host: each, port })),
+  ];
 }
 
 /**

@@ -16,6 +16,8 @@ import {
   parseIp,
   splitHostPort,
 } from "../kit/address.ts";
+import { connectTcp } from "./connect.ts";
+import type { Lookup } from "./resolve.ts";
 import { systemErrorText } from "./system_error.ts";
 
 /** A TCP address, or a path in the file system. */
@@ -56,7 +58,11 @@ export function formatRpcEndpoint(at: RpcEndpoint): string {
     : formatEndpoint(at.host, at.port);
 }
 
-async function resolveDial(text: string): Promise<RpcEndpoint> {
+/** Where an address leads: a path, or the addresses of a host in their order. */
+async function resolveDial(
+  text: string,
+  lookup: Lookup | undefined,
+): Promise<{ readonly path: string } | readonly HostPort[]> {
   if (text === "") throw new SyntaxError("dial tcp: missing address");
   let path: string | undefined;
   try {
@@ -67,45 +73,41 @@ async function resolveDial(text: string): Promise<RpcEndpoint> {
   if (path !== undefined) return { path };
   try {
     const plain = splitHostPort(text);
-    if (parseIp(plain.host) !== undefined) return plain;
+    if (parseIp(plain.host) !== undefined) return [plain];
   } catch {
     // The resolver below finds the words for what is wrong.
   }
-  const { resolveListenAddress } = await import("./resolve.ts");
+  const { resolveDialAddress } = await import("./resolve.ts");
   try {
-    const { host, port } = await resolveListenAddress(text);
-    return { host: host === "0.0.0.0" ? "127.0.0.1" : host, port };
+    return await resolveDialAddress(text, lookup);
   } catch (cause) {
     throw new SyntaxError(`dial tcp: ${(cause as Error).message}`, { cause });
   }
 }
 
 /**
- * Connects a client to an agent.
+ * Connects a client to an agent. Of a host with several addresses each is tried;
+ * see `connect.ts`.
  *
  * @param text `host:port`, `[v6]:port` or `unix:///path`
+ * @param lookup finds the addresses of a name; the system's resolver unless given
  * @throws {SyntaxError} when it cannot be read, or the host is not known
  * @throws {Error} when nobody answers there within 10 s, worded as Go words it:
  * `dial tcp 127.0.0.1:7373: connect: connection refused`
  */
-export async function dialRpc(text: string): Promise<RpcConn> {
-  const to = await resolveDial(text);
-  const what = "path" in to
-    ? `dial unix ${to.path}`
-    : `dial tcp ${formatEndpoint(to.host, to.port)}`;
-  // Not `setTimeout`: that loads Node's timers, 6 ms in a command of 30.
-  const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+export async function dialRpc(
+  text: string,
+  lookup?: Lookup,
+): Promise<RpcConn> {
+  const to = await resolveDial(text, lookup);
+  if (!("path" in to)) {
+    return await connectTcp(to, { timeoutMs: CONNECT_TIMEOUT_MS });
+  }
   try {
-    return "path" in to
-      ? await Deno.connect({ transport: "unix", path: to.path })
-      : await Deno.connect({ hostname: to.host, port: to.port, signal });
+    return await Deno.connect({ transport: "unix", path: to.path });
   } catch (cause) {
-    throw new Error(
-      signal.aborted
-        ? `${what}: i/o timeout`
-        : `${what}: connect: ${systemErrorText(cause)}`,
-      { cause },
-    );
+    const why = systemErrorText(cause);
+    throw new Error(`dial unix ${to.path}: connect: ${why}`, { cause });
   }
 }
 
