@@ -9,6 +9,7 @@
 
 import { formatEndpoint, type HostPort, parseIp } from "../kit/address.ts";
 import { BindError } from "./bind.ts";
+import { hearsBothFamilies } from "./both_families.ts";
 import {
   chooseAdvertisedIp,
   defaultRouteInterface,
@@ -34,11 +35,11 @@ export function advertisedAddress(
 }
 
 function machineIp(bound: HostPort): string {
-  const ip = chooseAdvertisedIp(
-    bound.host,
-    localAddresses(),
-    defaultRouteInterface(),
-  );
+  const choose = (wildcard: string) =>
+    chooseAdvertisedIp(wildcard, localAddresses(), defaultRouteInterface());
+  const ip = choose(bound.host) ??
+    // Without an IPv4 address, the other family that `0.0.0.0` hears.
+    (hearsBothFamilies() ? choose("::") : undefined);
   if (ip !== undefined) return ip;
   const at = formatEndpoint(bound.host, bound.port);
   throw new BindError(

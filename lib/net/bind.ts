@@ -7,6 +7,7 @@
  */
 
 import type { HostPort } from "../kit/address.ts";
+import { listenHostOf } from "./both_families.ts";
 import { listenErrorText } from "./system_error.ts";
 import { type UdpHandlers, UdpSocket } from "./udp.ts";
 
@@ -28,16 +29,18 @@ export class BindError extends Error {
 /**
  * Binds both sockets.
  *
- * @param at an IP address; port 0 for one of the system's choice
+ * @param at an IP address, `0.0.0.0` and `::` for every interface and, where the
+ * system allows it, both families; port 0 for one of the system's choice
  * @throws {BindError} nothing is bound then
  */
 export function bindSockets(at: HostPort, handlers: UdpHandlers): SocketPair {
   const attempts = at.port === 0 ? DYNAMIC_ATTEMPTS_MAX : 1;
+  const host = listenHostOf(at.host);
   for (let attempt = 1;; attempt++) {
-    const listener = listenTcp(at);
+    const listener = listenTcp(at, host);
     const { port } = listener.addr as Deno.NetAddr;
     try {
-      const udp = UdpSocket.bind({ host: at.host, port }, handlers);
+      const udp = UdpSocket.bind({ host, port }, handlers);
       return { listener, udp, port };
     } catch (error) {
       listener.close();
@@ -49,9 +52,9 @@ export function bindSockets(at: HostPort, handlers: UdpHandlers): SocketPair {
   }
 }
 
-function listenTcp(at: HostPort): Deno.TcpListener {
+function listenTcp(at: HostPort, host: string): Deno.TcpListener {
   try {
-    return Deno.listen({ hostname: at.host, port: at.port });
+    return Deno.listen({ hostname: host, port: at.port });
   } catch (error) {
     throw bindError("tcp", at, error);
   }

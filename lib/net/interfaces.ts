@@ -62,7 +62,7 @@ export function isWildcard(ip: string): boolean {
 /**
  * The address to announce for a socket bound to a wildcard address.
  *
- * @param wildcard `0.0.0.0` hears IPv4 alone, `::` both families
+ * @param wildcard `0.0.0.0` for IPv4 addresses alone, `::` for both families
  * @param defaultInterface name of the interface with the default route
  * @returns `undefined` when nothing but loopback and link-local is there
  */

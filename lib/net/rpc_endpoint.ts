@@ -16,9 +16,11 @@ import {
   parseIp,
   splitHostPort,
 } from "../kit/address.ts";
+import { listenHostOf } from "./both_families.ts";
 import { connectTcp } from "./connect.ts";
 import type { Lookup } from "./resolve.ts";
 import { systemErrorText } from "./system_error.ts";
+import { endpointOf } from "./system_address.ts";
 
 /** A TCP address, or a path in the file system. */
 export type RpcEndpoint = HostPort | { readonly path: string };
@@ -114,30 +116,31 @@ export async function dialRpc(
 /** Accepts clients, on a port or on a socket in the file system. */
 export class RpcListener {
   readonly #listener: Deno.TcpListener | Deno.UnixListener;
-  readonly #path: string | undefined;
+  readonly #at: RpcEndpoint;
 
   private constructor(
     listener: Deno.TcpListener | Deno.UnixListener,
-    path: string | undefined,
+    at: RpcEndpoint,
   ) {
     this.#listener = listener;
-    this.#path = path;
+    this.#at = at;
   }
 
   /**
+   * @param at `0.0.0.0` and `::` for every interface; see `both_families.ts`
    * @throws {Error} the system's, when it cannot be listened on; also because of
    * a file that is there, see `removeDeadSocket`
    */
   static open(at: RpcEndpoint): RpcListener {
     if (!("path" in at)) {
-      const listener = Deno.listen({ hostname: at.host, port: at.port });
-      return new RpcListener(listener, undefined);
+      const hostname = listenHostOf(at.host);
+      return new RpcListener(Deno.listen({ hostname, port: at.port }), at);
     }
     // It must not be open to others for even a moment.
     const mask = Deno.build.os === "windows" ? undefined : Deno.umask(0o177);
     try {
       const listener = Deno.listen({ transport: "unix", path: at.path });
-      return new RpcListener(listener, at.path);
+      return new RpcListener(listener, at);
     } finally {
       if (mask !== undefined) Deno.umask(mask);
     }
@@ -146,9 +149,9 @@ export class RpcListener {
   /** What is listened on, with the port that the system chose. */
   get endpoint(): RpcEndpoint {
     const { addr } = this.#listener;
-    return addr.transport === "tcp"
-      ? { host: addr.hostname, port: addr.port }
-      : { path: this.#path ?? "" };
+    return "path" in this.#at
+      ? this.#at
+      : { host: this.#at.host, port: (addr as Deno.NetAddr).port };
   }
 
   /** The next client. */
@@ -158,9 +161,9 @@ export class RpcListener {
 
   close(): void {
     this.#listener.close();
-    if (this.#path === undefined) return;
+    if (!("path" in this.#at)) return;
     try {
-      Deno.removeSync(this.#path);
+      Deno.removeSync(this.#at.path);
     } catch {
       // Somebody else has removed it.
     }
@@ -171,7 +174,7 @@ export class RpcListener {
 export function peerOf(conn: RpcConn, at: RpcEndpoint): string {
   const { remoteAddr } = conn;
   return remoteAddr.transport === "tcp"
-    ? formatEndpoint(remoteAddr.hostname, remoteAddr.port)
+    ? endpointOf(remoteAddr)
     : formatRpcEndpoint(at);
 }
 

@@ -35,7 +35,7 @@ import { ipOfEndpoint, sourceOfIp } from "../kit/source.ts";
 import { acceptAll } from "./accept_loop.ts";
 import { monotonicMs } from "./clock.ts";
 import { dialErrorText } from "./system_error.ts";
-import { endpointOf } from "./udp.ts";
+import { endpointOf } from "./system_address.ts";
 
 /** Number of a stream, given by the engine. */
 type StreamId = number;

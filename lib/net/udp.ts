@@ -16,13 +16,9 @@
  */
 
 import { Budget, type BudgetRate } from "../kit/budget.ts";
-import {
-  formatEndpoint,
-  type HostPort,
-  parseIp,
-  splitHostPort,
-} from "../kit/address.ts";
+import { type HostPort, parseIp, splitHostPort } from "../kit/address.ts";
 import { monotonicMs } from "./clock.ts";
+import { endpointOf } from "./system_address.ts";
 
 /** Largest datagram there is, bytes. */
 const DATAGRAM_BYTES_MAX = 65_536;
@@ -143,18 +139,6 @@ export class UdpSocket {
     this.#addresses.set(to, address);
     return address;
   }
-}
-
-/** `ip:port` of what the system reports; mapped IPv4 addresses as IPv4. */
-export function endpointOf(address: Deno.NetAddr): string {
-  return formatEndpoint(plainHost(address.hostname), address.port);
-}
-
-/** The host of a system address, without the IPv6 clothes of an IPv4 address. */
-export function plainHost(hostname: string): string {
-  return hostname.startsWith("::ffff:") && hostname.includes(".")
-    ? hostname.slice(7)
-    : hostname;
 }
 
 /** Tells the system's refusals from exceptions of the handler, which are bugs. */
