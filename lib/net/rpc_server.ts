@@ -23,12 +23,8 @@ import { acceptAll } from "./accept_loop.ts";
 import { RPC_METRICS, type RpcMetrics } from "./metrics.ts";
 import { closeQuietly, Connection } from "./rpc_connection.ts";
 import type { RpcTarget } from "./rpc_target.ts";
-import {
-  peerOf,
-  type RpcConn,
-  type RpcEndpoint,
-  RpcListener,
-} from "./rpc_endpoint.ts";
+import type { RpcConn, RpcEndpoint } from "./rpc_endpoint.ts";
+import { peerOf, RpcListener } from "./rpc_listener.ts";
 import { systemErrorText } from "./system_error.ts";
 import { TroubleLog } from "./trouble_log.ts";
 
