@@ -47,6 +47,8 @@ export {
 
 /** Gossip port of an address that names none. */
 export const DEFAULT_BIND_PORT = 7946;
+/** An address without a host. One of IPv6 without brackets has more colons. */
+const PORT_ALONE = /^(\[\])?:[^:]*$/;
 /** Shortest pause between attempts to join, and shortest broadcast timeout, ms. */
 const WAIT_MS_MIN = 1_000;
 
@@ -395,7 +397,7 @@ async function readAddress(
     setting,
     () => {
       // `0.0.0.0`, which it means for `bind`, is nowhere that others could reach.
-      if (setting === "advertise" && text.startsWith(":")) {
+      if (setting === "advertise" && PORT_ALONE.test(text)) {
         throw new SyntaxError(`address ${text}: missing host in address`);
       }
       return resolveBindAddress(text, DEFAULT_BIND_PORT, world.lookup);

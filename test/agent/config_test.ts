@@ -163,7 +163,24 @@ async function saidOf(layer: SettingsLayer): Promise<string[]> {
   return said;
 }
 
+Deno.test("readSettings() tells of IPv6 addresses without brackets", async () => {
+  for (const setting of ["advertise", "bind"] as const) {
+    for (const address of ["::1", "::", "::1:7946", "fd00::1"]) {
+      await assert.rejects(read({ [setting]: address }), {
+        message:
+          `Invalid ${setting} address: address ${address}: too many colons in address`,
+      });
+    }
+  }
+  const { advertise } = await read({ advertise: "[::1]:7946" });
+  assert.deepEqual(advertise, { host: "::1", port: 7946 });
+});
+
 Deno.test("readSettings() wants to know a host to advertise", async () => {
+  await assert.rejects(read({ advertise: "[]:7946" }), {
+    message:
+      "Invalid advertise address: address []:7946: missing host in address",
+  });
   await assert.rejects(read({ advertise: ":7946" }), {
     message:
       "Invalid advertise address: address :7946: missing host in address",
