@@ -37,12 +37,13 @@ export function engineProblems(merged: MergedSettings): ConfigError[] {
   const check = (
     setting: SettingName,
     given: Partial<Parameters<typeof serfConfig>[0]>,
+    name = "any",
   ) => {
     try {
       serfConfig({
         ...given,
         swim: {
-          name: nodeName,
+          name,
           advertiseAddr: new Uint8Array(4),
           advertisePort: 0,
         },
@@ -53,7 +54,7 @@ export function engineProblems(merged: MergedSettings): ConfigError[] {
   };
   check("protocol", { protocolVersion: protocol });
   check("userEventBytesMax", { userEventBytesMax });
-  check("nodeName", { validateNodeNames });
+  check("nodeName", { validateNodeNames }, nodeName);
   if (isTooLong(tags, protocol)) {
     problems.push(problem("tags", CREATE, TAGS_TOO_LONG));
   }

@@ -15,6 +15,7 @@ import {
   type SwimConfig,
   type SwimProfile,
 } from "../swim/config.ts";
+import { NAME_LENGTH_MAX } from "../swim/name_limit.ts";
 import type { Keyring } from "../wire/keyring.ts";
 import { BindError } from "./bind.ts";
 import type { DriverConfig } from "./driver.ts";
@@ -25,8 +26,6 @@ import type { SnapshotStore } from "./snapshot_store.ts";
 
 /** Gossip port of an address that names none. */
 export const DEFAULT_PORT = 7_946;
-/** Longest name of a member, characters. */
-const NAME_LENGTH_MAX = 512;
 
 /**
  * Settings of the protocol beyond the usual ones. The members of a cluster should

@@ -5,6 +5,7 @@ import {
   type SwimConfig,
   swimConfig,
 } from "../swim/config.ts";
+import { nameLengthProblem } from "../swim/name_limit.ts";
 import { nodeNameProblem } from "./node_name.ts";
 import type { SnapshotConfig } from "./snapshot.ts";
 
@@ -150,9 +151,9 @@ export function serfConfig(
       `Event and query buffers need at least one slot, have ${eventBuffer} and ${queryBuffer}`,
     );
   }
-  const nameProblem = given.validateNodeNames
-    ? nodeNameProblem(given.swim.name)
-    : undefined;
+  const { name } = given.swim;
+  const nameProblem = nameLengthProblem(name) ??
+    (given.validateNodeNames ? nodeNameProblem(name) : undefined);
   if (nameProblem !== undefined) throw new RangeError(nameProblem);
   return {
     tags: new Map(),

@@ -16,6 +16,8 @@
  * Source: serf `serf.go` (recentIntents, upsertIntent, reapIntents).
  */
 
+import { NAME_LENGTH_MAX } from "../swim/name_limit.ts";
+
 export type IntentType = "join" | "leave";
 
 export interface RecentIntent {
@@ -27,8 +29,6 @@ export interface RecentIntent {
 
 /** Most names remembered. */
 const RECENT_INTENTS_MAX = 4_096;
-/** Longest name remembered; no member with a longer one is let in. */
-const NAME_LENGTH_MAX = 512;
 
 export class RecentIntents {
   readonly #byName = new Map<string, RecentIntent>();

@@ -43,6 +43,7 @@ import type { Deadline } from "../kit/deadlines.ts";
 import { EMPTY_BYTES } from "../kit/bytes.ts";
 import { nanosecondsOf } from "../kit/duration.ts";
 import { retransmitLimit } from "../swim/broadcast_queue.ts";
+import { NAME_LENGTH_MAX } from "../swim/name_limit.ts";
 import {
   encodeFilter,
   encodeSerfMessage,
@@ -102,8 +103,6 @@ export interface StartedQuery {
 const QUERIES_MAX = 1_024;
 /** Acks and answers taken beyond the number of members at the start. */
 const SPARE_REPLIES = 256;
-/** Longest name of a sender, characters; longer ones are no members here. */
-const NAME_LENGTH_MAX = 512;
 /** First version of the protocol with queries. */
 const PROTOCOL_MIN = 4;
 

@@ -23,10 +23,9 @@ import {
   type RunningSuspicion,
 } from "./member.ts";
 import { Suspicion, suspicionTimeoutMs } from "./suspicion.ts";
+import { NAME_LENGTH_MAX } from "./name_limit.ts";
 import type { Timer } from "./timer.ts";
 
-/** Longest name that we take in. A longer one could hardly be gossiped. */
-const NAME_LENGTH_MAX = 512;
 /**
  * How often a doubtful suspect is asked before it is called dead, one probe
  * timeout apart: with a fifth of all packets lost, all but one in 160 hear the

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { serfConfig } from "../../lib/serf/config.ts";
+import { NAME_LENGTH_MAX } from "../../lib/swim/name_limit.ts";
 
 const swim = {
   name: "self",
@@ -33,6 +34,22 @@ Deno.test("serfConfig() refuses versions that are not understood", () => {
     name: "RangeError",
     message: "Protocol version '6' too high. Must be in range: [2, 5]",
   });
+});
+
+Deno.test("serfConfig() refuses a name that no peer would take in", () => {
+  for (const length of [1, NAME_LENGTH_MAX]) {
+    serfConfig({ swim: { ...swim, name: "n".repeat(length) } });
+  }
+  for (const length of [0, NAME_LENGTH_MAX + 1]) {
+    assert.throws(
+      () => serfConfig({ swim: { ...swim, name: "n".repeat(length) } }),
+      {
+        name: "RangeError",
+        message:
+          `Node name is ${length} characters. Valid length is between 1 and 512 characters`,
+      },
+    );
+  }
 });
 
 Deno.test("serfConfig() refuses user events above the hard limit", () => {
