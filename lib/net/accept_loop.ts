@@ -13,6 +13,11 @@
  * has used up one connection, so going on at once cannot spin. The third kind
  * might: a listener that is broken for good fails at once, each time.
  *
+ * While connections wait to be accepted, the runtime hands over one after the
+ * other and reads nothing meanwhile: hundreds were seen to be accepted before the
+ * first of them was read. So the loop lets the runtime attend to the others after
+ * a few. A flood of connections must not keep us from hearing those that speak.
+ *
  * Source: accept(2), "Error handling". Go's listeners retry aborted connections
  * without a word (`internal/poll`, `FD.Accept`) and memberlist pauses only after
  * other errors (`net_transport.go`, tcpListen).
@@ -31,6 +36,9 @@ const SHORTAGE_PAUSE_MAX_MS = 1_000;
 const UNKNOWN_RATE: BudgetRate = { perSecond: 1_000, burst: 1_000 };
 /** Pause after a failure beyond that, ms. */
 const UNKNOWN_PAUSE_MS = 10;
+
+/** Accepts, failed ones too, after which the runtime gets to do other things. */
+const ACCEPTS_IN_A_ROW = 4;
 
 /** What accept(2) reports of a connection that is not there any more. */
 const CONNECTION_CODES: ReadonlySet<string> = new Set([
@@ -92,7 +100,12 @@ export async function acceptAll<Conn>(
   const { now = monotonicMs, pause = sleep } = options;
   const unknown = new Budget(UNKNOWN_RATE);
   let shortagePauseMs = SHORTAGE_PAUSE_MIN_MS;
-  while (!options.isClosed()) {
+  for (let accepts = 0; !options.isClosed(); accepts++) {
+    if (accepts % ACCEPTS_IN_A_ROW === ACCEPTS_IN_A_ROW - 1) {
+      await pause(0);
+      // It may have been closed meanwhile.
+      if (options.isClosed()) return;
+    }
     let conn: Conn;
     try {
       conn = await options.accept();

@@ -60,8 +60,11 @@ export {
   type QueryListener,
 } from "./driver_options.ts";
 
-/** Accepted streams held at one time; more are closed at once. */
-const INBOUND_STREAMS_MAX = 256;
+/**
+ * Accepted streams held at one time: as many as the engine takes, silent ones and
+ * others, and 128 that only have to be ended.
+ */
+const INBOUND_STREAMS_MAX = 768;
 
 export class NodeDriver {
   /** Where we are bound, with the port that was chosen. */

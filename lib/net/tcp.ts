@@ -40,7 +40,11 @@ import { endpointOf } from "./system_address.ts";
 /** Number of a stream, given by the engine. */
 type StreamId = number;
 
-/** Bytes asked for by one read. */
+/**
+ * Bytes asked for by the first read of an accepted stream, of which there may be
+ * many that never say anything; and by all other reads.
+ */
+const FIRST_READ_BYTES = 512;
 const READ_BYTES = 16_384;
 /** Longest wait for written bytes to leave after a close, ms. */
 const CLOSE_LIMIT_MS = 10_000;
@@ -245,7 +249,9 @@ export class StreamTable {
     stream: Stream,
     conn: Deno.TcpConn,
   ): Promise<void> {
-    const buffer = new Uint8Array(READ_BYTES);
+    let buffer = new Uint8Array(
+      stream.isInbound ? FIRST_READ_BYTES : READ_BYTES,
+    );
     while (true) {
       let count: number | null;
       try {
@@ -259,6 +265,7 @@ export class StreamTable {
       if (!stream.isClosing) {
         this.#handlers.onData(id, buffer.subarray(0, count));
       }
+      if (buffer.length < READ_BYTES) buffer = new Uint8Array(READ_BYTES);
     }
     stream.isEnded = true;
     if (this.#streams.get(id) !== stream) return;

@@ -2,16 +2,21 @@
  * The streams that others have opened to us and not finished: how long each may
  * take, and which one goes when there are too many.
  *
- * Anybody may open a stream, with a key or without, and say nothing. So a table
- * that is full must not shut out the next one: somebody in it has to go. It is
- * chosen in three steps, each of which leaves honest peers alone as long as it
- * can tell them from others:
+ * Anybody may open a stream, with a key or without, and say nothing, or say it
+ * slowly. So a table that is full must not shut out the next one: one of those in
+ * it has to go. There are two tables, of streams that have said nothing yet, which
+ * cost no more than their descriptors, and of those that have begun to speak.
+ *
+ *     opened ──▶ silent ──first byte──▶ speaking ──▶ complete
+ *
+ * The one that has to go is chosen in three steps, each of which leaves honest
+ * peers alone as long as it can tell them from others:
  *
  *     members │ strangers    the larger of the two classes loses one
  *        └─ by source        in it, the source with the most streams
  *             └─ by progress of these, the one with the least to show
  *
- * - Each class is sure of half of the table, and may use all of it while the other
+ * - Each class is sure of half of a table, and may use all of it while the other
  *   does not. Members (addresses in the member table, dead ones too) are thus let
  *   in whatever strangers do, and new nodes can join whatever happens at the
  *   address of a member.
@@ -30,13 +35,21 @@ import { ipOfEndpoint, sourceOfIp } from "../kit/source.ts";
 import type { StreamId } from "./output.ts";
 
 /**
- * Streams that others may hold open to us at one time.
+ * Streams on which others may be speaking to us at one time.
  *
- * A stream is open for as long as its message takes to arrive. memberlist answers
+ * A stream speaks for as long as its message takes to arrive. memberlist answers
  * as many push/pulls at a time (`maxPushPullRequests`), and large clusters that
  * join through one node get by with it.
  */
 export const INBOUND_STREAMS_MAX = 128;
+/**
+ * Streams on which nothing has come yet.
+ *
+ * The more there may be, the longer an honest peer may take to say its first word
+ * while somebody at its own address opens streams as fast as possible: 0.1 s at
+ * 4,000 a second, about what one process on the same machine can do.
+ */
+export const SILENT_STREAMS_MAX = 512;
 /** Bytes that all unfinished inbound streams together may hold. */
 export const INBOUND_BYTES_MAX = 128 * 1024 * 1024;
 /**
@@ -68,9 +81,24 @@ export interface InboundStream {
   receivedBytes: number;
 }
 
+/** A stream that has to go, and what the log says of it. */
+export interface Surplus {
+  readonly stream: InboundStream;
+  readonly why: string;
+}
+
+/** Which stream has to go: of the heaviest class and source, the worst. */
+interface Rule {
+  weigh(stream: InboundStream): number;
+  mayGo(stream: InboundStream): boolean;
+  isWorse(a: InboundStream, b: InboundStream): boolean;
+}
+
 export class InboundStreams {
   readonly #members: { all(): readonly { readonly ip: string }[] };
-  readonly #streams = new Map<StreamId, InboundStream>();
+  readonly #silent = new Map<StreamId, InboundStream>();
+  readonly #speaking = new Map<StreamId, InboundStream>();
+  /** Of those that speak. */
   #bytes = 0;
   /** IPs of members, as of some time. */
   #memberIps: ReadonlySet<string> = new Set();
@@ -79,10 +107,6 @@ export class InboundStreams {
   /** @param members looked at only when something has to go, and not often */
   constructor(members: { all(): readonly { readonly ip: string }[] }) {
     this.#members = members;
-  }
-
-  get size(): number {
-    return this.#streams.size;
   }
 
   add(id: StreamId, from: string, nowMs: number): InboundStream {
@@ -95,58 +119,72 @@ export class InboundStreams {
       openedMs: nowMs,
       receivedBytes: 0,
     };
-    this.#streams.set(id, stream);
+    this.#silent.set(id, stream);
     return stream;
   }
 
   delete(id: StreamId): void {
-    const stream = this.#streams.get(id);
+    this.#silent.delete(id);
+    const stream = this.#speaking.get(id);
     if (stream === undefined) return;
-    this.#streams.delete(id);
+    this.#speaking.delete(id);
     this.#bytes -= stream.receivedBytes;
   }
 
+  /** A part of a message has come, and is held until the rest does. */
   received(stream: InboundStream, byteCount: number): void {
+    if (this.#silent.delete(stream.id)) this.#speaking.set(stream.id, stream);
     stream.receivedBytes += byteCount;
     this.#bytes += byteCount;
   }
 
-  /** The stream that has to go because there are too many, if there are. */
-  surplusBesides(
-    newcomer: InboundStream,
-    nowMs: number,
-  ): InboundStream | undefined {
-    if (this.size <= INBOUND_STREAMS_MAX) return undefined;
-    return this.#choose(nowMs, {
+  /**
+   * A stream that has to go because there are too many, or because all together
+   * hold too much. It is to be ended; then there may be another one.
+   *
+   * @param newcomer the one that has just been opened or has just brought something;
+   * it stays unless it holds the most itself
+   */
+  surplus(newcomer: InboundStream, nowMs: number): Surplus | undefined {
+    const oldest: Rule = {
       weigh: () => 1,
       mayGo: (stream) => stream !== newcomer,
       isWorse: (a, b) => progressMs(a) < progressMs(b),
-    });
-  }
-
-  /** The stream that has to go because all together hold too much, if they do. */
-  surplusInBytes(nowMs: number): InboundStream | undefined {
-    if (this.#bytes <= INBOUND_BYTES_MAX) return undefined;
-    return this.#choose(nowMs, {
+    };
+    const largest: Rule = {
       weigh: ({ receivedBytes }) => receivedBytes,
-      mayGo: ({ receivedBytes }) => receivedBytes > 0,
+      mayGo: () => true,
       isWorse: (a, b) => a.receivedBytes > b.receivedBytes,
-    });
+    };
+    if (this.#silent.size > SILENT_STREAMS_MAX) {
+      const stream = this.#choose(this.#silent, oldest, nowMs);
+      return { stream, why: "Too many streams at once, closing a silent one" };
+    }
+    if (this.#speaking.size > INBOUND_STREAMS_MAX) {
+      const stream = this.#choose(this.#speaking, oldest, nowMs);
+      return { stream, why: "Too many streams at once, closing one" };
+    }
+    if (this.#bytes <= INBOUND_BYTES_MAX) return undefined;
+    return {
+      stream: this.#choose(this.#speaking, largest, nowMs),
+      why: "failed to receive: all streams together hold more than " +
+        `${INBOUND_BYTES_MAX} bytes`,
+    };
   }
 
-  #choose(nowMs: number, rule: {
-    weigh(stream: InboundStream): number;
-    mayGo(stream: InboundStream): boolean;
-    isWorse(a: InboundStream, b: InboundStream): boolean;
-  }): InboundStream | undefined {
+  #choose(
+    streams: ReadonlyMap<StreamId, InboundStream>,
+    rule: Rule,
+    nowMs: number,
+  ): InboundStream {
     this.#lookUpMembers(nowMs);
     const members: InboundStream[] = [];
     const strangers: InboundStream[] = [];
-    for (const stream of this.#streams.values()) {
+    for (const stream of streams.values()) {
       (this.#memberIps.has(stream.ip) ? members : strangers).push(stream);
     }
-    const sum = (streams: readonly InboundStream[]) =>
-      streams.reduce((total, stream) => total + rule.weigh(stream), 0);
+    const sum = (some: readonly InboundStream[]) =>
+      some.reduce((total, stream) => total + rule.weigh(stream), 0);
     const losers = sum(members) > sum(strangers) ? members : strangers;
     const bySource = new Map<string, number>();
     for (const stream of losers) {
@@ -154,16 +192,12 @@ export class InboundStreams {
       bySource.set(source, (bySource.get(source) ?? 0) + rule.weigh(stream));
     }
     const weightOf = ({ source }: InboundStream) => bySource.get(source) ?? 0;
-    return losers.filter(rule.mayGo).reduce<InboundStream | undefined>(
-      (worst, stream) => {
-        if (worst === undefined) return stream;
-        const difference = weightOf(stream) - weightOf(worst);
-        const isWorse = difference > 0 ||
-          (difference === 0 && rule.isWorse(stream, worst));
-        return isWorse ? stream : worst;
-      },
-      undefined,
-    );
+    return losers.filter(rule.mayGo).reduce((worst, stream) => {
+      const difference = weightOf(stream) - weightOf(worst);
+      const isWorse = difference > 0 ||
+        (difference === 0 && rule.isWorse(stream, worst));
+      return isWorse ? stream : worst;
+    });
   }
 
   #lookUpMembers(nowMs: number): void {

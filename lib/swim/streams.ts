@@ -27,9 +27,9 @@ import type { Claims } from "./claims.ts";
 import type { SwimCore } from "./core.ts";
 import {
   endMs,
-  INBOUND_BYTES_MAX,
   type InboundStream,
   InboundStreams,
+  type Surplus,
 } from "./inbound_streams.ts";
 import type { Member } from "./member.ts";
 import { Join, type JoinTarget, LEAD_MS } from "./join.ts";
@@ -189,10 +189,7 @@ export class Streams {
     );
     core.metrics.tcpAccept.add();
     core.log("DEBUG", `Stream connection from=${from}`);
-    const surplus = this.#inbound.surplusBesides(inbound, nowMs);
-    if (surplus !== undefined) {
-      this.#giveUpInbound(surplus, "Too many streams at once", nowMs);
-    }
+    this.#limitInbound(inbound, nowMs);
     return id;
   }
 
@@ -247,14 +244,14 @@ export class Streams {
     if (stream === undefined) return;
     stream.receivedBytes += bytes.length;
     this.#core.metrics.tcpReceived.add(bytes.length);
-    if (stream.purpose.kind === "inbound") {
-      this.#inboundReceived(stream, stream.purpose.inbound, bytes, nowMs);
-      // It may have been the one that had to go.
-      if (!this.#streams.has(id)) return;
-    }
+    const { purpose } = stream;
     try {
       const message = stream.reader.push(bytes);
-      if (message !== undefined) this.#messageArrived(stream, message, nowMs);
+      if (message !== undefined) {
+        this.#messageArrived(stream, message, nowMs);
+      } else if (purpose.kind === "inbound") {
+        this.#partArrived(stream, purpose.inbound, bytes.length, nowMs);
+      }
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#unreadable(stream, error, nowMs);
@@ -505,23 +502,26 @@ export class Streams {
     return stream;
   }
 
-  /** Gives the stream the time that its progress is worth, and makes room for it. */
-  #inboundReceived(
+  /**
+   * Gives an unfinished stream the time that its progress is worth, and makes room
+   * for it. One whose message comes in one piece takes nobody's place.
+   */
+  #partArrived(
     stream: Stream,
     inbound: InboundStream,
-    bytes: Uint8Array,
+    byteCount: number,
     nowMs: number,
   ): void {
     const { deadlines, config } = this.#core;
-    this.#inbound.received(inbound, bytes.length);
+    this.#inbound.received(inbound, byteCount);
     deadlines.move(stream.row, endMs(inbound, config.profile.streamTimeoutMs));
-    let surplus: InboundStream | undefined;
-    while ((surplus = this.#inbound.surplusInBytes(nowMs)) !== undefined) {
-      this.#giveUpInbound(
-        surplus,
-        `failed to receive: all streams together hold more than ${INBOUND_BYTES_MAX} bytes`,
-        nowMs,
-      );
+    this.#limitInbound(inbound, nowMs);
+  }
+
+  #limitInbound(newcomer: InboundStream, nowMs: number): void {
+    let surplus: Surplus | undefined;
+    while ((surplus = this.#inbound.surplus(newcomer, nowMs)) !== undefined) {
+      this.#giveUpInbound(surplus.stream, surplus.why, nowMs);
     }
   }
 

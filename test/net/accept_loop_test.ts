@@ -9,7 +9,7 @@ function failure(code: string): Error {
  * Runs the loop over a script: errors are thrown, texts are connections; the
  * listener counts as closed behind its end.
  *
- * @returns what the loop did, pauses with the time they began
+ * @returns what the loop did, without the turns that it gave to others
  */
 async function run(script: readonly (Error | string)[]): Promise<string[]> {
   const lines: string[] = [];
@@ -28,7 +28,7 @@ async function run(script: readonly (Error | string)[]): Promise<string[]> {
     onFailed: () => lines.push("failed"),
     now: () => nowMs,
     pause: (ms) => {
-      lines.push(`pause ${ms}`);
+      if (ms > 0) lines.push(`pause ${ms}`);
       nowMs += ms;
       return Promise.resolve();
     },
@@ -83,4 +83,37 @@ Deno.test("acceptAll() does not spin when every accept fails for an unknown reas
   // The budget pays for the first thousand; each pause of 10 ms then for ten.
   assert.ok(pauses >= 90 && pauses <= 110, `${pauses} pauses`);
   assert.equal(lines.at(-1), "a");
+});
+
+Deno.test("acceptAll() hears what has come on a connection before it accepts many more", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const conns: Deno.Conn[] = [];
+  for (let i = 0; i < 100; i++) {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    conns.push(conn);
+    await conn.write(Uint8Array.of(1));
+  }
+  let accepted = 0;
+  let isFirst = true;
+  const firstHeard = Promise.withResolvers<number>();
+  const accepting = acceptAll({
+    accept: () => listener.accept(),
+    isClosed: () => accepted === 100,
+    onConnection: (conn) => {
+      accepted++;
+      conns.push(conn);
+      if (!isFirst) return;
+      isFirst = false;
+      conn.read(new Uint8Array(1)).then(() => firstHeard.resolve(accepted));
+    },
+    onAborted: () => {},
+    onFailed: () => {},
+  });
+  // They have all come, and all wait to be accepted.
+  const waiting = await firstHeard.promise;
+  assert.ok(waiting < 50, `${waiting} were accepted before one was read`);
+  listener.close();
+  await accepting;
+  for (const conn of conns) conn.close();
 });

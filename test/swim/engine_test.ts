@@ -7,7 +7,7 @@ import { MessageType } from "../../lib/wire/messages.ts";
 import { suspicionTimeoutMs } from "../../lib/swim/suspicion.ts";
 import {
   FIRST_BYTE_MS,
-  INBOUND_STREAMS_MAX,
+  SILENT_STREAMS_MAX,
 } from "../../lib/swim/inbound_streams.ts";
 import { aliveOf, Arena, feed, type Node } from "./arena.ts";
 
@@ -416,7 +416,7 @@ Deno.test("a flood of garbage becomes a few log lines and a count", () => {
 Deno.test("streams that never end are cut by time, and there is a most of them", () => {
   const arena = new Arena();
   const a = arena.add("a");
-  for (let i = 0; i < INBOUND_STREAMS_MAX + 5; i++) {
+  for (let i = 0; i < SILENT_STREAMS_MAX + 5; i++) {
     a.engine.handleStreamOpened(`10.9.9.9:${i}`, arena.nowMs);
   }
   const closes = () =>
@@ -424,7 +424,7 @@ Deno.test("streams that never end are cut by time, and there is a most of them",
   assert.equal(closes(), 5);
   arena.nowMs += FIRST_BYTE_MS;
   a.engine.handleTimeout(arena.nowMs);
-  assert.equal(closes(), INBOUND_STREAMS_MAX);
+  assert.equal(closes(), SILENT_STREAMS_MAX);
 });
 
 Deno.test("a stream that goes on arriving has the whole stream timeout", () => {

@@ -6,7 +6,9 @@ import {
   INBOUND_STREAMS_MAX,
   type InboundStream,
   InboundStreams,
+  SILENT_STREAMS_MAX,
   SLOWEST_BYTES_PER_SECOND,
+  type Surplus,
 } from "../../lib/swim/inbound_streams.ts";
 
 /** A table with members at some addresses, which gives up what is too much. */
@@ -26,8 +28,7 @@ class Bench {
   add(ip: string): { added: InboundStream; gone: InboundStream | undefined } {
     const added = this.#streams.add(++this.#lastId, `${ip}:1`, this.nowMs);
     this.open.add(added);
-    const gone = this.#streams.surplusBesides(added, this.nowMs);
-    if (gone !== undefined) this.end(gone);
+    const [gone] = this.#makeRoom(added);
     return { added, gone };
   }
 
@@ -41,11 +42,17 @@ class Bench {
   /** @returns the streams that had to go */
   receive(stream: InboundStream, byteCount: number): InboundStream[] {
     this.#streams.received(stream, byteCount);
+    return this.#makeRoom(stream);
+  }
+
+  #makeRoom(newcomer: InboundStream): InboundStream[] {
     const gone: InboundStream[] = [];
-    let next: InboundStream | undefined;
-    while ((next = this.#streams.surplusInBytes(this.nowMs)) !== undefined) {
-      gone.push(next);
-      this.end(next);
+    let surplus: Surplus | undefined;
+    while (
+      (surplus = this.#streams.surplus(newcomer, this.nowMs)) !== undefined
+    ) {
+      gone.push(surplus.stream);
+      this.end(surplus.stream);
     }
     return gone;
   }
@@ -62,38 +69,48 @@ class Bench {
 
 Deno.test("one source may use the whole table, and then loses its oldest silent stream", () => {
   const bench = new Bench();
-  const streams = bench.fill("10.0.0.1", INBOUND_STREAMS_MAX);
-  assert.equal(bench.open.size, INBOUND_STREAMS_MAX);
+  const streams = bench.fill("10.0.0.1", SILENT_STREAMS_MAX);
+  assert.equal(bench.open.size, SILENT_STREAMS_MAX);
   assert.equal(bench.add("10.0.0.1").gone, streams[0]);
   assert.equal(bench.add("10.0.0.1").gone, streams[1]);
-  assert.equal(bench.open.size, INBOUND_STREAMS_MAX);
+  assert.equal(bench.open.size, SILENT_STREAMS_MAX);
 });
 
-Deno.test("a stream that brings something outlives silent and trickling ones of its source", () => {
+Deno.test("of streams that speak, the one that has brought least goes first", () => {
   const bench = new Bench();
-  const [large, trickling, ...silent] = bench.fill(
-    "10.0.0.1",
-    INBOUND_STREAMS_MAX,
-  ) as [InboundStream, InboundStream, ...InboundStream[]];
+  const streams = bench.fill("10.0.0.1", INBOUND_STREAMS_MAX + 12);
+  const [large, trickling, ...others] = streams.slice(0, INBOUND_STREAMS_MAX);
+  const late = streams.slice(INBOUND_STREAMS_MAX);
+  assert.ok(large !== undefined && trickling !== undefined);
   bench.receive(large, 100_000);
-  // A byte is worth two milliseconds.
-  bench.receive(trickling, 5);
-  const gone = Array.from(
-    { length: 12 },
-    () => bench.add("10.0.0.1").gone,
-  );
+  // A byte is worth two milliseconds, and the streams were opened one apart.
+  bench.receive(trickling, 6);
+  for (const stream of others) bench.receive(stream, 1);
+  const gone = late.flatMap((stream) => bench.receive(stream, 1));
   assert.deepEqual(gone, [
-    ...silent.slice(0, 9),
+    ...others.slice(0, 9),
     trickling,
-    ...silent.slice(9, 11),
+    ...others.slice(9, 11),
   ]);
   assert.ok(bench.open.has(large));
+});
+
+Deno.test("streams that speak and silent ones do not take each other's places", () => {
+  const bench = new Bench();
+  const speaking = bench.fill("10.0.0.1", INBOUND_STREAMS_MAX);
+  for (const stream of speaking) bench.receive(stream, 1);
+  const silent = bench.fill("10.0.0.1", SILENT_STREAMS_MAX);
+  bench.fill("10.0.0.1", 10);
+  assert.ok(speaking.every((stream) => bench.open.has(stream)));
+  assert.equal(bench.open.has(silent[9] as InboundStream), false);
+  const [first] = silent.slice(10) as [InboundStream];
+  assert.deepEqual(bench.receive(first, 1), [speaking[0]]);
 });
 
 Deno.test("a source with few streams keeps them while another has more", () => {
   const bench = new Bench();
   const honest = bench.fill("10.0.0.2", 3);
-  bench.fill("10.0.0.1", 10 * INBOUND_STREAMS_MAX);
+  bench.fill("10.0.0.1", 10 * SILENT_STREAMS_MAX);
   assert.equal(bench.countOf("10.0.0.2"), 3);
   assert.ok(honest.every((stream) => bench.open.has(stream)));
   assert.equal(bench.add("10.0.0.3").gone?.ip, "10.0.0.1");
@@ -102,7 +119,7 @@ Deno.test("a source with few streams keeps them while another has more", () => {
 Deno.test("IPv6 addresses of one network are one source", () => {
   const bench = new Bench();
   const honest = bench.fill("[2001:db8:0:2::1]", 3);
-  for (let i = 0; i < 5 * INBOUND_STREAMS_MAX; i++) {
+  for (let i = 0; i < 5 * SILENT_STREAMS_MAX; i++) {
     bench.nowMs++;
     bench.add(`[2001:db8:0:1::${i.toString(16)}]`);
   }
@@ -117,14 +134,14 @@ Deno.test("members are let in whatever strangers do, from however many addresses
     bench.add(`192.0.${i >> 8}.${i & 255}`);
   }
   assert.ok(bench.open.has(member));
-  const later = bench.fill("10.0.0.2", INBOUND_STREAMS_MAX / 2 - 1);
+  const later = bench.fill("10.0.0.2", SILENT_STREAMS_MAX / 2 - 1);
   bench.fill("192.0.2.1", 1_000);
   assert.ok(later.every((stream) => bench.open.has(stream)));
 });
 
 Deno.test("new nodes are let in whatever happens at the addresses of members", () => {
   const bench = new Bench("10.0.0.1", "10.0.0.2");
-  const joining = bench.fill("192.0.2.1", INBOUND_STREAMS_MAX / 2);
+  const joining = bench.fill("192.0.2.1", SILENT_STREAMS_MAX / 2);
   bench.fill("10.0.0.1", 1_000);
   bench.fill("10.0.0.2", 1_000);
   assert.ok(joining.every((stream) => bench.open.has(stream)));
