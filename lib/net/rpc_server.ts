@@ -10,9 +10,8 @@
  * the `RpcTarget`. Source: serf, `ipc.go`.
  */
 
-import { parseIp } from "../kit/address.ts";
-import { hexOf } from "../kit/bytes.ts";
 import { Metrics } from "../kit/metrics.ts";
+import { sourceOfIp } from "../kit/source.ts";
 import { ClientPlaces } from "../rpc/client_places.ts";
 import { RPC_LIMITS, type RpcLimits } from "../rpc/limits.ts";
 import { RpcErrorText } from "../rpc/protocol.ts";
@@ -26,6 +25,7 @@ import type { RpcTarget } from "./rpc_target.ts";
 import type { RpcConn, RpcEndpoint } from "./rpc_endpoint.ts";
 import { peerOf, RpcListener } from "./rpc_listener.ts";
 import { systemErrorText } from "./system_error.ts";
+import { plainHost } from "./system_address.ts";
 import { TroubleLog } from "./trouble_log.ts";
 
 export type { RpcTarget } from "./rpc_target.ts";
@@ -231,15 +231,7 @@ export class RpcServer {
  */
 export function sourceOf(conn: RpcConn): string {
   const { remoteAddr } = conn;
-  if (remoteAddr.transport !== "tcp") return "";
-  const { hostname } = remoteAddr;
-  const ip = parseIp(hostname);
-  if (ip?.length !== 16) return hostname;
-  const bytes = hexOf(ip);
-  return bytes.startsWith(IPV4_IN_IPV6)
-    ? ip.subarray(12).join(".")
-    : bytes.slice(0, 16);
+  return remoteAddr.transport === "tcp"
+    ? sourceOfIp(plainHost(remoteAddr.hostname))
+    : "";
 }
-
-/** How an IPv4 address begins that is written as an IPv6 one. */
-const IPV4_IN_IPV6 = "00000000000000000000ffff";
