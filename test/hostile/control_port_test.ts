@@ -177,8 +177,12 @@ for (const authKey of [TOKEN, ""]) {
         await send(conn, ...kinds[i % kinds.length] as Uint8Array[]);
         conn.close();
       }
-      await until("all is over", () => server.connectionCount === 0);
-      assert.equal(counts.accepts.value, ATTACKS);
+      // Some may be gone before they are accepted.
+      const seen = () => counts.accepts.value + counts.aborts.value;
+      await until(
+        "all is over",
+        () => seen() === ATTACKS && server.connectionCount === 0,
+      );
       const { acceptedLines, complaintLines } = RPC_LIMITS;
       const accepted = target.logged.filter((line) =>
         line.includes("Accepted client")
