@@ -39,6 +39,7 @@ import {
 import { HandlerLane, type LaneOptions } from "./handler_lane.ts";
 import { describeHandlers, type EventHandler } from "./handler_spec.ts";
 import { failureText, runScript } from "./invoke.ts";
+import { Leftovers } from "./script_output.ts";
 
 const DEFINITIONS = {
   failed: counter(
@@ -82,6 +83,9 @@ export class EventHandlers {
   readonly #options: EventHandlersOptions;
   readonly #counts: Instruments<typeof DEFINITIONS>;
   readonly #stopping = new AbortController();
+  readonly #leftovers = new Leftovers();
+  /** Scripts of whose background jobs the log has told. */
+  readonly #toldOfJobs = new Set<string>();
   readonly #sharedLane: HandlerLane<SerfEvent>;
   #handlers: readonly EventHandler[] = [];
   #shared: readonly EventHandler[] = [];
@@ -115,6 +119,7 @@ export class EventHandlers {
    */
   replace(handlers: readonly EventHandler[]): void {
     this.#handlers = handlers;
+    this.#toldOfJobs.clear();
     this.#shared = handlers.filter(({ own }) => own === undefined);
     const former = new Set(this.#own);
     this.#own = handlers
@@ -144,6 +149,7 @@ export class EventHandlers {
     this.#sharedLane.close();
     for (const { lane } of this.#own) lane.close();
     this.#stopping.abort();
+    this.#leftovers.close();
   }
 
   // --- Inside ---------------------------------------------------------------
@@ -194,7 +200,7 @@ export class EventHandlers {
     const { log, self, onInvoked, run = runScript } = this.#options;
     const timeoutMs = own?.timeoutMs;
     const startMs = monotonicMs();
-    const { end, output } = await run({
+    const { end, output, isHeld } = await run({
       script,
       env: handlerEnvironment(event, self()),
       input: handlerInput(event),
@@ -202,8 +208,17 @@ export class EventHandlers {
       signal: this.#stopping.signal,
       onSlow: () =>
         this.#warn(`Script '${script}' slow, execution exceeding 1s`),
+      leftovers: this.#leftovers,
+      onLateKill: (killError) =>
+        this.#warn(
+          `Script '${script}': what it left running ` +
+            (killError === undefined
+              ? "was killed when its timeout was over"
+              : `could not be killed: ${killError}`),
+        ),
     });
     if (end.kind === "abandoned") return;
+    if (isHeld) this.#tellOfJob(script);
     onInvoked?.(script, monotonicMs() - startMs);
     if (end.kind !== "notStarted") {
       const text = utf8Text(output);
@@ -227,6 +242,16 @@ export class EventHandlers {
         `Failed to respond to query 'query: ${query.name}': ${reason}`,
       );
     }
+  }
+
+  /** Says once for each script that its output is still held. */
+  #tellOfJob(script: string): void {
+    if (this.#toldOfJobs.has(script)) return;
+    this.#toldOfJobs.add(script);
+    this.#warn(
+      `Script '${script}' has ended, but a process that it started holds its ` +
+        "output; what that prints from now on is ignored",
+    );
   }
 
   #warn(text: string): void {

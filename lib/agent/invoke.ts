@@ -1,12 +1,14 @@
 /**
  * One run of a script, from the shell to the last byte that it prints.
  *
- *     spawned ──the shell ended, and its output is closed──▶ exited, signaled
- *        ├── timeout: all its processes are killed ─────────▶ timedOut
- *        └── nobody waits any more: it runs on alone ───────▶ abandoned
+ *     spawned ──the shell ended, its output is closed or quiet──▶ exited, signaled
+ *        ├── timeout: all its processes are killed ─────────────▶ timedOut
+ *        └── nobody waits any more: it runs on alone ───────────▶ abandoned
  *
- * A background job that keeps the output open keeps the run going, as it does in
- * the original; one whose output goes elsewhere does not.
+ * A job that the script leaves in the background does not keep the run going, also
+ * when it holds the output open (`script_output.ts`). In the original it does: the
+ * query is never answered, and no handler runs any more. With a timeout the job is
+ * killed when that is over, as long as it holds the output.
  *
  * Standard output and standard error are one pipe, so that what they carry stays
  * in order. The runtime can only make two; so a first shell joins them and then
@@ -30,16 +32,13 @@
 import { unreachable } from "../kit/assert.ts";
 import { EMPTY_BYTES } from "../kit/bytes.ts";
 import { formatDuration } from "../kit/duration.ts";
+import { monotonicMs } from "../net/clock.ts";
 import { systemErrorText } from "../net/system_error.ts";
 import { ownChild } from "./init_process.ts";
-import { OutputTail } from "./output_tail.ts";
+import { type Leftovers, ScriptOutput } from "./script_output.ts";
 
-/** Bytes of the output that are kept, the last ones. */
-export const OUTPUT_BYTES_MAX = 8_192;
 /** A script that runs longer is called slow, ms. */
 const SLOW_MS = 1_000;
-/** Pause between reads from a script that prints more than is kept, ms. */
-const FLOOD_PAUSE_MS = 1;
 
 export interface Invocation {
   readonly script: string;
@@ -53,6 +52,13 @@ export interface Invocation {
   readonly signal?: AbortSignal;
   /** Called once, if the script takes longer than a second. */
   onSlow?(): void;
+  /**
+   * Takes care of an output that a job holds open when the script has ended.
+   * Absent, the output is closed at once.
+   */
+  readonly leftovers?: Leftovers;
+  /** Called when such a job was killed, with the reason if that failed. */
+  onLateKill?(killError: string | undefined): void;
   /** The shell of this system, unless given. */
   readonly shell?: Shell;
 }
@@ -76,6 +82,8 @@ export interface ScriptResult {
   readonly end: ScriptEnd;
   /** The end of what it printed. */
   readonly output: Uint8Array;
+  /** Whether something that it has started still holds its output open. */
+  readonly isHeld: boolean;
 }
 
 /** How a system runs a command line. */
@@ -139,16 +147,19 @@ export async function runScript(
     ownChild(child);
   } catch (error) {
     const reason = startErrorText(shell.path, error);
-    return { end: { kind: "notStarted", reason }, output: EMPTY_BYTES };
+    return {
+      end: { kind: "notStarted", reason },
+      output: EMPTY_BYTES,
+      isHeld: false,
+    };
   }
-  const tail = new OutputTail(OUTPUT_BYTES_MAX);
-  const pipes = shell.hasErrorPipe
-    ? [child.stdout, child.stderr]
-    : [child.stdout];
-  const readers = pipes.map((pipe) => pipe.getReader());
+  const output = new ScriptOutput(
+    shell.hasErrorPipe ? [child.stdout, child.stderr] : [child.stdout],
+  );
   const { promise: cut, resolve: cutShort } = Promise.withResolvers<
     ScriptEnd
   >();
+  const startMs = monotonicMs();
   const slowTimer = setTimeout(() => invocation.onSlow?.(), SLOW_MS);
   const killTimer = timeoutMs === undefined ? undefined : setTimeout(
     () => cutShort(killAfter(timeoutMs, child.pid, shell)),
@@ -156,22 +167,32 @@ export async function runScript(
   );
   const onAbort = () => cutShort({ kind: "abandoned" });
   signal?.addEventListener("abort", onAbort);
-  const finished = Promise.all([
-    endOf(child),
-    ...readers.map((reader) => readAll(reader, tail)),
-  ]).then(([end]) => end);
-  feed(child.stdin, invocation.input);
+  const stopFeeding = feed(child.stdin, invocation.input);
 
-  const end = await Promise.race([finished, cut]);
+  const end = await Promise.race([endOf(child), cut]);
   clearTimeout(slowTimer);
   clearTimeout(killTimer);
   signal?.removeEventListener("abort", onAbort);
-  if (end.kind === "timedOut" || end.kind === "abandoned") {
-    // Whoever may still write finds the pipe broken, and holds nothing open here.
-    for (const reader of readers) reader.cancel().catch(() => {});
-    child.unref();
+  stopFeeding();
+  const isCut = end.kind === "timedOut" || end.kind === "abandoned";
+  if (!isCut) await output.settled();
+  const bytes = output.take();
+  const isHeld = !isCut && output.isOpen;
+  if (isHeld && invocation.leftovers !== undefined) {
+    const killer = timeoutMs === undefined ? undefined : {
+      afterMs: Math.max(0, startMs + timeoutMs - monotonicMs()),
+      kill() {
+        const { killError } = killAfter(timeoutMs, child.pid, shell);
+        invocation.onLateKill?.(killError);
+      },
+    };
+    invocation.leftovers.hold({ output, ...(killer && { killer }) });
+  } else {
+    // A process that still writes finds the pipe broken, and holds nothing here.
+    output.cancel();
   }
-  return { end, output: tail.toBytes() };
+  if (isCut) child.unref();
+  return { end, output: bytes, isHeld };
 }
 
 /** Why a run was no success, `undefined` when it was one. */
@@ -217,41 +238,26 @@ function spawn(invocation: Invocation, shell: Shell): Deno.ChildProcess {
   }
 }
 
-/** Hands the input over, or as much of it as the script wants. */
-async function feed(
+/**
+ * Hands the input over, or as much of it as the script wants.
+ *
+ * @returns gives up what has not been taken yet
+ */
+function feed(
   stdin: WritableStream<Uint8Array>,
   input: Uint8Array,
-): Promise<void> {
+): () => void {
   const writer = stdin.getWriter();
-  try {
-    await writer.write(input);
-    await writer.close();
-  } catch {
-    // It does not read, or has ended; both are its own affair.
-  }
+  // If it does not read, or has ended, that is its own affair.
+  writer.write(input).then(() => writer.close()).catch(() => {});
+  return () => writer.abort().catch(() => {});
 }
 
-async function readAll(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  tail: OutputTail,
-): Promise<void> {
-  try {
-    while (true) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      tail.push(value);
-      if (tail.bytesTotal > OUTPUT_BYTES_MAX) await pause(FLOOD_PAUSE_MS);
-    }
-  } catch {
-    // A broken pipe is a closed one.
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function killAfter(afterMs: number, pid: number, shell: Shell): ScriptEnd {
+function killAfter(
+  afterMs: number,
+  pid: number,
+  shell: Shell,
+): Extract<ScriptEnd, { kind: "timedOut" }> {
   try {
     shell.killGroup(pid);
     return { kind: "timedOut", afterMs };

@@ -315,3 +315,46 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "a job that holds the pipe of a query handler stops no other handler",
+  ignore: isWindows,
+}, async () => {
+  await using file = new PidFile();
+  const held = `sleep 1000 & echo $! >>${file.path}; echo answer`;
+  await using a = await HandlingAgent.start("a", [
+    `query:load=${held}`,
+    { filter: "user:own", script: held, timeout: "1h" },
+    "user:after=echo next",
+  ]);
+  // Twice: the first run must not stop the second one.
+  for (let round = 0; round < 2; round++) {
+    const answers: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    a.agent.query({
+      ...{ name: "load", payload: new Uint8Array(0), requestAck: false },
+      ...{ filterNodes: [], filterTags: new Map(), relayFactor: 0 },
+      timeoutMs: 60_000,
+    }, {
+      onReply: (reply) => {
+        if (reply.kind === "response") answers.push(utf8Text(reply.payload));
+      },
+      onDone: resolve,
+    });
+    await promise;
+    assert.deepEqual(answers, ["answer\n"]);
+  }
+  a.agent.userEvent("own", new Uint8Array(0), false);
+  a.agent.userEvent("own", new Uint8Array(0), false);
+  a.agent.userEvent("after", new Uint8Array(0), false);
+  await a.logged("[DEBUG] agent: Event 'user' script output: next");
+  const ofOwn = "[DEBUG] agent: Event 'user' script output: answer";
+  await until("both", () => a.count(ofOwn) === 2);
+  // Two handlers with one script: it is told of once.
+  const told = a.lines.filter((line) => line.includes("holds its output"));
+  assert.deepEqual(told, [
+    `[WARN] agent: Script '${held}' has ended, but a process that it started ` +
+    "holds its output; what that prints from now on is ignored",
+  ]);
+  assert.equal((await file.has(4)).length, 4);
+});

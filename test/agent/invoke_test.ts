@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import {
   failureText,
   type Invocation,
-  OUTPUT_BYTES_MAX,
   runScript,
   shellOf,
 } from "../../lib/agent/invoke.ts";
+import { Leftovers, OUTPUT_BYTES_MAX } from "../../lib/agent/script_output.ts";
 import { utf8Bytes, utf8Text } from "../../lib/kit/bytes.ts";
 import { monotonicMs } from "../../lib/net/clock.ts";
 import { until } from "../net/deadline.ts";
@@ -214,27 +214,103 @@ testUnix(
 );
 
 testUnix(
-  "runScript() waits for a background job that keeps the output open",
+  "runScript() takes the answer when the script has ended, not its jobs",
+  async () => {
+    await using file = new PidFile();
+    const note = `echo $! >>${file.path}`;
+    for (const timeoutMs of [undefined, 3_600_000]) {
+      const { end, output, isHeld } = await runScript({
+        script: `sleep 1000 & ${note}; echo answer`,
+        env: {},
+        input: new Uint8Array(0),
+        ...(timeoutMs !== undefined && { timeoutMs }),
+      });
+      assert.deepEqual(end, { kind: "exited", code: 0 });
+      assert.deepEqual([utf8Text(output), isHeld], ["answer\n", true]);
+    }
+    for (const pid of await file.has(2)) assert.ok(await isAlive(pid));
+  },
+);
+
+testUnix(
+  "runScript() reads all that the script wrote, beside a job that floods",
+  async () => {
+    await using file = new PidFile();
+    const script = `yes job & echo $! >>${file.path}; sleep 0.1; exit 3`;
+    const { output, failure } = await run(script);
+    assert.equal(failure, "exit status 3");
+    assert.match(output, /job\njob\n/);
+    const large = await run(
+      `sleep 1000 & echo $! >>${file.path}; seq 100000; echo last`,
+    );
+    assert.equal(large.output.length, OUTPUT_BYTES_MAX);
+    assert.ok(large.output.endsWith("100000\nlast\n"));
+  },
+);
+
+testUnix(
+  "runScript() takes no input along for a job that holds the pipe",
+  async () => {
+    await using file = new PidFile();
+    // The shell gives jobs an empty input; this one keeps the script's.
+    const script =
+      `exec 3<&0; sleep 1000 <&3 & echo $! >>${file.path}; echo on`;
+    const input = new Uint8Array(1 << 20);
+    assert.deepEqual(await run(script, { input }), said("on\n"));
+  },
+);
+
+testUnix(
+  "runScript() lets a job that holds the output print on, into nothing",
   async () => {
     await using file = new PidFile();
     // The job waits for a line that only this test writes.
     const fifo = `${file.path}.fifo`;
     await new Deno.Command("mkfifo", { args: [fifo] }).output();
+    const leftovers = new Leftovers();
     try {
-      let isDone = false;
-      const script = `(read x <${fifo}; echo got $x) & echo $! >>${file.path}`;
-      const held = run(script).then((ran) => {
-        isDone = true;
-        return ran;
-      });
-      const [pid] = await file.has(1);
-      assert.ok(await isAlive(pid as number));
-      assert.ok(!isDone, "the shell has ended, the job has not");
+      const job = [
+        `read x <${fifo}`,
+        ...["seq 100000", "echo last || exit 1"],
+        `echo $$ >>${file.path}`,
+      ].join("; ");
+      const script = `(${job}) & echo $! >>${file.path}; echo on`;
+      assert.deepEqual(await run(script, { leftovers }), said("on\n"));
+      assert.equal(leftovers.size, 1);
       await Deno.writeTextFile(fifo, "word\n");
-      assert.deepEqual(await held, said("got word\n"));
+      await file.has(2);
+      await until("the end of the pipe", () => leftovers.size === 0);
     } finally {
+      leftovers.close();
       Deno.removeSync(fifo);
     }
+  },
+);
+
+testUnix(
+  "Leftovers close the oldest pipe beyond 64, and all at the end",
+  async () => {
+    await using file = new PidFile();
+    const leftovers = new Leftovers();
+    const script = `
+    (trap 'exit 1' PIPE; while sleep 0.1; do echo on; done) &
+    echo $! >>${file.path}`;
+    await run(script, { leftovers });
+    const [first] = await file.has(1);
+    const more = `sleep 1000 & echo $! >>${file.path}`;
+    await Promise.all(
+      Array.from({ length: 63 }, () => run(more, { leftovers })),
+    );
+    assert.equal(leftovers.size, 64);
+    assert.ok(await isAlive(first as number));
+    await run(more, { leftovers });
+    assert.equal(leftovers.size, 64);
+    await until(
+      "the broken pipe",
+      async () => !(await isAlive(first as number)),
+    );
+    leftovers.close();
+    assert.equal(leftovers.size, 0);
   },
 );
 
@@ -278,14 +354,25 @@ testUnix(
   },
 );
 
-testUnix("runScript() kills a job that outlives its shell, too", async () => {
-  await using file = new PidFile();
-  const script = `sleep 1000 & echo $! >>${file.path}; exit 3`;
-  const { failure } = await run(script, { timeoutMs: 3_000 });
-  assert.equal(failure, "timed out after 3s, its process group was killed");
-  await file.has(1);
-  await file.allEnded();
-});
+testUnix(
+  "runScript() kills a job that outlives its shell when the time is over",
+  async () => {
+    await using file = new PidFile();
+    const leftovers = new Leftovers();
+    const script = `sleep 1000 & echo $! >>${file.path}; exit 3`;
+    const killed: (string | undefined)[] = [];
+    const { failure } = await run(script, {
+      timeoutMs: 3_000,
+      leftovers,
+      onLateKill: (error) => killed.push(error),
+    });
+    assert.equal(failure, "exit status 3");
+    await file.has(1);
+    await file.allEnded();
+    assert.deepEqual(killed, [undefined]);
+    await until("the end of the pipe", () => leftovers.size === 0);
+  },
+);
 
 testUnix(
   "runScript() waits no longer for what has left the group",
@@ -296,7 +383,7 @@ testUnix(
     new Deno.Command("sh", {
       args: ["-c", "echo $$ >>${file.path}; exec sleep 1000"],
       detached: true,
-    }).spawn().unref();'`;
+    }).spawn().unref();'; sleep 1000; :`;
     const ran = run(script, { timeoutMs: 12_000 });
     const [pid] = await file.has(1);
     assert.equal(

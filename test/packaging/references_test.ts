@@ -163,7 +163,7 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
   ],
   "Events that wait for handlers": ["agent/handler_lane.ts WAITING_HARD_MAX"],
   "Events that wait for a handler": ["agent/handler_lane.ts WAITING_MAX"],
-  "Output of a handler": ["agent/invoke.ts OUTPUT_BYTES_MAX"],
+  "Output of a handler": ["agent/script_output.ts OUTPUT_BYTES_MAX"],
   "A line of a snapshot": [
     "serf/snapshot_file.ts LINE_BYTES_MAX",
     "serf/snapshot_file.ts COMPLAINTS_MAX",
