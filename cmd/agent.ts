@@ -228,7 +228,7 @@ async function runAgent(
     const reloader = new Reloader(merged, {
       setLogLevel: (level) => log.setLevel(level),
       replaceHandlers: (handlers) => agent.replaceEventHandlers(handlers),
-      setTags: (tags) => agent.setTags(tags),
+      setTags: (tags) => agent.reloadTags(tags),
       say: (message) => console.say(message),
     });
     const reload = async () => {

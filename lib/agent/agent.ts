@@ -53,11 +53,11 @@ import { EventHandlers } from "./event_handlers.ts";
 import type { EventHandler } from "./handler_spec.ts";
 import { openKeyring } from "./keyring.ts";
 import type { AgentLog, LogListener } from "./log.ts";
-import { openTags } from "./own_tags.ts";
+import { keptTagsText, openTags, tagStoreOf } from "./own_tags.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { AgentStartError } from "./start_error.ts";
 import { TagChanger } from "./tag_changer.ts";
-import { refuseOtherTags, writeTagsFile } from "./tags_file.ts";
+import { refuseOtherTags } from "./tags_file.ts";
 
 export { AgentStartError } from "./start_error.ts";
 
@@ -146,16 +146,7 @@ export class Agent implements RpcTarget {
         this.shutdown();
       },
     });
-    this.#tagChanger = new TagChanger(this.#driver, async (tags) => {
-      const { tagsFile } = settings;
-      if (tagsFile === "") return;
-      try {
-        await writeTagsFile(tagsFile, tags);
-      } catch (error) {
-        log.log("ERR", `agent: ${(error as Error).message}`);
-        throw error;
-      }
-    });
+    this.#tagChanger = new TagChanger(this.#driver, tagStoreOf(settings, log));
   }
 
   /**
@@ -276,14 +267,19 @@ export class Agent implements RpcTarget {
   }
 
   /**
-   * Replaces all our tags with those of the settings, which are none when there is
-   * a tags file: it is emptied. Waits until the cluster knows.
+   * Takes over the tags of settings that were read again, except where the tags
+   * file or `changeTags` says otherwise, and logs what those have kept. Waits until
+   * the cluster knows.
    *
    * @throws {Error} with the text for the user
    */
-  async setTags(tags: ReadonlyMap<string, string>): Promise<void> {
-    if (this.#settings.tagsFile !== "") refuseOtherTags(tags);
-    await this.#tagChanger.replace(tags);
+  async reloadTags(tags: ReadonlyMap<string, string>): Promise<void> {
+    const { tagsFile } = this.#settings;
+    if (tagsFile !== "") refuseOtherTags(tags);
+    await this.#tagChanger.reload(tags, (kept) => {
+      const text = keptTagsText(kept, tagsFile);
+      if (text !== undefined) this.#info(text);
+    });
   }
 
   userEvent(name: string, payload: Uint8Array, coalesce: boolean): void {

@@ -2,9 +2,10 @@
  * The tags file: tags that outlast the agent.
  *
  * One JSON object of texts. It is read at the start, where no tags may come from
- * elsewhere, and written before each change is announced. A file that is not
- * there yet is made at the first change, readable by nobody else; one that is
- * there keeps its permissions.
+ * elsewhere, and again before each change, since somebody may have edited it; and
+ * written before each change is announced. A file that is not there yet is made at
+ * the first change, readable by nobody else; one that is there keeps its
+ * permissions.
  *
  * Source: serf `agent.go` (loadTagsFile, writeTagsFile).
  */
@@ -48,7 +49,11 @@ export async function readTagsFile(
 ): Promise<Map<string, string> | undefined> {
   let bytes: Uint8Array;
   try {
-    const { size } = await Deno.stat(path);
+    const { size, isFile, isDirectory } = await Deno.stat(path);
+    // A pipe would be waited for, and a change of the tags with it.
+    if (!isFile && !isDirectory) {
+      throw new Error(`open ${path}: not a regular file`);
+    }
     if (size > FILE_BYTES_MAX) {
       throw new RangeError(
         `${path} has ${size} bytes, at most ${FILE_BYTES_MAX} are read`,

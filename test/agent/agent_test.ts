@@ -277,7 +277,7 @@ Deno.test("Agent.changeTags() loses neither of two changes made at once, and kee
   }
 });
 
-Deno.test("Agent.setTags() empties a tags file, which no settings may fill", async () => {
+Deno.test("Agent.reloadTags() keeps a tags file, which no settings may fill", async () => {
   const folder = await Deno.makeTempDir();
   const tagsFile = `${folder}/tags.json`;
   try {
@@ -285,14 +285,15 @@ Deno.test("Agent.setTags() empties a tags file, which no settings may fill", asy
     await using a = await TestAgent.start("a", { tagsFile });
     await a.logged(`[INFO] agent: Restored 1 tag(s) from ${tagsFile}`);
     const shown = () => [...a.agent.members()[0]?.tags ?? []];
-    await assert.rejects(a.agent.setTags(new Map([["dc", "east"]])), {
+    await assert.rejects(a.agent.reloadTags(new Map([["dc", "east"]])), {
       message: "Tags config not allowed while using tag files",
     });
     assert.deepEqual(shown(), [["role", "web"]]);
     assert.equal(await Deno.readTextFile(tagsFile), '{"role":"web"}');
-    await a.agent.setTags(new Map());
-    assert.deepEqual(shown(), []);
-    assert.equal(await Deno.readTextFile(tagsFile), "{}");
+    await a.agent.reloadTags(new Map());
+    await a.logged(`[INFO] agent: Reload keeps the tags of ${tagsFile}: role`);
+    assert.deepEqual(shown(), [["role", "web"]]);
+    assert.equal(await Deno.readTextFile(tagsFile), '{"role":"web"}');
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

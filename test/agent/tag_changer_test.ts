@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { TagChanger, type TagHolder } from "../../lib/agent/tag_changer.ts";
+import {
+  type KeptTags,
+  TagChanger,
+  type TagHolder,
+  type TagStore,
+} from "../../lib/agent/tag_changer.ts";
 import type { TagChanges } from "../../lib/rpc/protocol.ts";
 
 type Tags = ReadonlyMap<string, string>;
@@ -36,16 +41,39 @@ function changes(
   return { set: new Map(Object.entries(set)), delete: deleted };
 }
 
-/** A changer whose saves take a turn of the event loop. */
-function start(
-  holder: FakeHolder,
-  onSave: () => void = () => {},
-): TagChanger {
-  return new TagChanger(holder, async (tags) => {
+/** A tags file whose reading and writing takes a turn of the event loop. */
+class FakeStore implements TagStore {
+  tags: Tags | undefined;
+  edits: string[] = [];
+  loadError: Error | undefined;
+
+  constructor(
+    readonly holder: FakeHolder,
+    readonly onSave: () => void = () => {},
+  ) {
+    this.tags = holder.tags;
+  }
+
+  async load(): Promise<Tags | undefined> {
     await new Promise((resolve) => setTimeout(resolve));
-    holder.notes.push(`save ${textOf(tags)}`);
-    onSave();
-  });
+    if (this.loadError !== undefined) throw this.loadError;
+    return this.tags;
+  }
+
+  async save(tags: Tags): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve));
+    this.holder.notes.push(`save ${textOf(tags)}`);
+    this.onSave();
+    this.tags = tags;
+  }
+
+  onEdited(tags: Tags): void {
+    this.edits.push(textOf(tags));
+  }
+}
+
+function start(holder: FakeHolder, onSave?: () => void): TagChanger {
+  return new TagChanger(holder, new FakeStore(holder, onSave));
 }
 
 Deno.test("TagChanger.change() deletes, then sets; saves, then announces", async () => {
@@ -78,22 +106,87 @@ Deno.test("TagChanger.change() loses none of several changes made at once", asyn
   await Promise.all(all);
 });
 
-Deno.test("TagChanger.replace() takes its turn, and keeps nothing of before", async () => {
+Deno.test("TagChanger.reload() takes its turn, and keeps what was changed", async () => {
   const holder = new FakeHolder();
-  const changer = start(holder);
+  const changer = new TagChanger(holder);
+  const kept: KeptTags[] = [];
   const all = [
-    changer.change(changes({ a: "1" })),
-    changer.replace(new Map([["b", "2"]])),
+    changer.change(changes({ a: "1" }, ["dc"])),
+    changer.reload(
+      new Map([["b", "2"], ["dc", "west"]]),
+      (names) => kept.push(names),
+    ),
     changer.change(changes({ c: "3" })),
+    changer.reload(
+      new Map([["a", "1"], ["c", "3"]]),
+      (names) => kept.push(names),
+    ),
   ];
-  await until(() => holder.announcements.length === 3);
-  assert.deepEqual(holder.notes.filter((note) => note.startsWith("set")), [
-    "set a=1,dc=east,role=web",
-    "set b=2",
-    "set b=2,c=3",
+  await until(() => holder.announcements.length === 4);
+  assert.deepEqual(holder.notes, [
+    "set a=1,role=web",
+    "set a=1,b=2",
+    "set a=1,b=2,c=3",
+    "set a=1,c=3",
+  ]);
+  assert.deepEqual(kept, [
+    { set: ["a"], deleted: ["dc"] },
+    { set: [], deleted: [] },
   ]);
   for (const { resolve } of holder.announcements) resolve();
   await Promise.all(all);
+});
+
+Deno.test("TagChanger.reload() keeps no change that was refused", async () => {
+  const holder = new FakeHolder();
+  const changer = new TagChanger(holder);
+  await assert.rejects(changer.change(changes({ a: "1", b: "2" })));
+  const reloaded = changer.reload(new Map([["c", "3"]]), () => {});
+  await until(() => holder.announcements.length === 1);
+  assert.equal(textOf(holder.tags), "c=3");
+  holder.announcements[0]?.resolve();
+  await reloaded;
+});
+
+Deno.test("TagChanger.reload() leaves a tags file alone, and takes over its edits", async () => {
+  const holder = new FakeHolder();
+  const store = new FakeStore(holder);
+  const changer = new TagChanger(holder, store);
+  const kept: string[] = [];
+  const reload = () =>
+    changer.reload(new Map(), ({ set }) => kept.push(set.join()));
+  await reload();
+  assert.deepEqual(holder.notes, []);
+  store.tags = new Map([["role", "db"]]);
+  const edited = reload();
+  await until(() => holder.announcements.length === 1);
+  holder.announcements[0]?.resolve();
+  await edited;
+  assert.deepEqual(holder.notes.splice(0), ["set role=db"]);
+  assert.deepEqual(kept, ["dc,role", "role"]);
+  assert.deepEqual(store.edits, ["role=db"]);
+  // It was deleted: what we have is written anew.
+  store.tags = undefined;
+  await reload();
+  assert.deepEqual(holder.notes.splice(0), ["save role=db"]);
+  store.loadError = new Error("no JSON");
+  await assert.rejects(reload(), store.loadError);
+  await assert.rejects(changer.change(changes({ a: "1" })), store.loadError);
+  assert.deepEqual(holder.notes, [], "a file that cannot be read is kept");
+});
+
+Deno.test("TagChanger.change() goes on from a tags file that was edited", async () => {
+  const holder = new FakeHolder();
+  const store = new FakeStore(holder);
+  store.tags = new Map([["dc", "north"], ["x", "1"]]);
+  const changed = new TagChanger(holder, store).change(
+    changes({ a: "1" }, ["x"]),
+  );
+  await until(() => holder.announcements.length === 1);
+  assert.deepEqual(holder.notes, ["save a=1,dc=north", "set a=1,dc=north"]);
+  assert.deepEqual(store.edits, ["dc=north,x=1"]);
+  holder.announcements[0]?.resolve();
+  await changed;
 });
 
 Deno.test("TagChanger.change() refuses without touching anything, and goes on", async () => {

@@ -56,6 +56,13 @@ Deno.test("readTagsFile() tells no file from one that cannot be read", async () 
     await assert.rejects(readTagsFile(folder), {
       message: `Failed to read tags file: open ${folder}: is a directory`,
     });
+    if (Deno.build.os !== "windows") {
+      const pipe = `${folder}/pipe`;
+      await new Deno.Command("mkfifo", { args: [pipe] }).output();
+      await assert.rejects(readTagsFile(pipe), {
+        message: `Failed to read tags file: open ${pipe}: not a regular file`,
+      });
+    }
     await Deno.writeTextFile(`${folder}/huge`, "");
     await Deno.truncate(`${folder}/huge`, 1_048_577);
     await assert.rejects(readTagsFile(`${folder}/huge`), {

@@ -130,28 +130,69 @@ testCluster("SIGHUP reloads, again and again", async (cluster) => {
   );
 });
 
-testCluster("a reload empties a tags file", async (cluster) => {
-  const contents = await withBoth(async (kind) => {
-    const path = cluster.writeFile(`tags-${kind}.json`, '{"a":"1"}');
-    const node = await Reloadable.start(cluster, kind, { tags_file: path });
-    const hasTags = (text: string) =>
-      cluster.eventually(
-        `${kind} has the tags ${text}`,
-        async () => {
-          const tags = JSON.stringify(await node.tags());
-          return tags === text || tags;
-        },
-      );
-    await hasTags('{"a":"1"}');
-    await node.agent.succeed("hashicorp", "tags", ["-set", "b=2"]);
-    await hasTags('{"a":"1","b":"2"}');
-    const written = await Deno.readTextFile(path);
-    await node.reload({ tags_file: path }, "Reloading");
-    await hasTags("{}");
-    return [written, await Deno.readTextFile(path)];
+/** Waits for the tags of an agent. */
+function hasTags(node: Reloadable, text: string): Promise<unknown> {
+  return node.cluster.eventually(`${node.agent.kind} has ${text}`, async () => {
+    const tags = JSON.stringify(await node.tags());
+    return tags === text || tags;
   });
-  assert.deepEqual(contents, ['{\n  "a": "1",\n  "b": "2"\n}', "{}"]);
+}
+
+testCluster("a reload of ours keeps a tags file", async (cluster) => {
+  const path = cluster.writeFile("tags.json", '{"a":"1"}');
+  const config = { tags_file: path };
+  const node = await Reloadable.start(cluster, "ours", config);
+  await hasTags(node, '{"a":"1"}');
+  await node.agent.succeed("hashicorp", "tags", ["-set", "b=2"]);
+  await hasTags(node, '{"a":"1","b":"2"}');
+  await node.reload(config, `agent: Reload keeps the tags of ${path}: a, b`);
+  const written = '{\n  "a": "1",\n  "b": "2"\n}';
+  assert.equal(await Deno.readTextFile(path), written);
+  await hasTags(node, '{"a":"1","b":"2"}');
+  // Somebody edits it, and then adds tags to the settings as well.
+  await Deno.writeTextFile(path, '{"c":"3"}');
+  await node.reload(config, `${path} was changed by somebody else`);
+  await hasTags(node, '{"c":"3"}');
+  await node.reload({ ...config, tags: { d: "4" } }, "Failed to update tags");
+  assert.equal(await Deno.readTextFile(path), '{"c":"3"}');
+  // No file, no tags lost.
+  await Deno.remove(path);
+  await node.reload(config, "agent: Reload keeps the tags of");
+  await hasTags(node, '{"c":"3"}');
+  assert.equal(await Deno.readTextFile(path), '{\n  "c": "3"\n}');
+  // What is no tags file is not overwritten, neither by a command.
+  await Deno.writeTextFile(path, "{oops");
+  await node.reload(
+    config,
+    "Failed to update tags: Failed to decode tags file",
+  );
+  const refused = await node.agent.command("hashicorp", "tags", [
+    "-set",
+    "e=5",
+  ]);
+  assert.equal(refused.code, 1);
+  assert.equal(await Deno.readTextFile(path), "{oops");
+  await hasTags(node, '{"c":"3"}');
 });
+
+testCluster(
+  "a reload of ours keeps what `serf tags` has changed",
+  async (cluster) => {
+    const node = await Reloadable.start(cluster, "ours", {
+      tags: { a: "1", b: "1", c: "1" },
+    });
+    await node.agent.succeed("hashicorp", "tags", [
+      ...["-set", "a=2", "-set", "d=2"],
+      ...["-delete", "c"],
+    ]);
+    await hasTags(node, '{"a":"2","b":"1","d":"2"}');
+    await node.reload(
+      { tags: { a: "3", b: "3", c: "3" } },
+      "agent: Reload keeps what 'serf tags' has changed: set: a, d; deleted: c",
+    );
+    await hasTags(node, '{"a":"2","b":"3","d":"2"}');
+  },
+);
 
 testCluster("a reload changes the log level", async (cluster) => {
   await withBoth(async (kind) => {
