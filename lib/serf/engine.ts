@@ -149,7 +149,12 @@ export class SerfEngine {
     });
     this.#joins = new Joins(core, this.#swim, this.#intents);
     this.#departures = new Departures(core, this.#swim, this.#intents);
-    this.#rejoin = new Rejoin(core, this.#swim);
+    this.#rejoin = new Rejoin({
+      core,
+      swim: this.#swim,
+      roster: this.#roster,
+      onGivenUp: (name) => this.#snapshot?.forget(name),
+    });
     this.#snapshot = Snapshot.resume(core, this.#userEvents, this.#queries);
     this.#timeouts = new Timeouts({
       core,
@@ -159,6 +164,7 @@ export class SerfEngine {
       departures: this.#departures,
       queries: this.#queries,
       snapshot: this.#snapshot,
+      rejoin: this.#rejoin,
     });
   }
 

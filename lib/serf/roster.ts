@@ -153,6 +153,11 @@ export class Roster {
     return ltimes;
   }
 
+  /** Where members of every status are, as `ip:port`, in no order. */
+  *addresses(): Generator<string> {
+    for (const { node } of this.#rows.values()) yield nodeAddress(node);
+  }
+
   /** Names of the members that left, for a push/pull. */
   leftNames(): string[] {
     return [...this.#left].map((row) => row.node.name);

@@ -15,6 +15,10 @@
  * no event of its own. It is looked at after every member event and within 500 ms
  * of a change; a node on which nothing moves is never woken for it.
  *
+ * A member that failed stays in the file with its address until it is forgotten,
+ * so that a node that is ended in the middle of an outage looks for it afterwards.
+ * Upstream records only that it is not alive; the address is in a comment.
+ *
  * A replacement means the same as the lines that it replaces, a leave included:
  * then it holds the members and clocks of before, the leave, and the clock after
  * it. Upstream drops the leave. There, who leaves with `rejoinAfterLeave` and
@@ -41,10 +45,12 @@ import {
   ALIVE_PREFIX,
   CLOCK_PREFIX,
   EVENT_CLOCK_PREFIX,
+  FAILED_MEMBERS_MAX,
+  FAILED_PREFIX,
   LEAVE_LINE,
   LINE_BYTES_MAX,
   NOT_ALIVE_PREFIX,
-  noteAlive,
+  noteMember,
   QUERY_CLOCK_PREFIX,
   type RestoredSnapshot,
 } from "./snapshot_file.ts";
@@ -64,7 +70,7 @@ export interface SnapshotConfig {
 /** Longest time between a move of the member clock and its line, ms. */
 const CLOCK_INTERVAL_MS = 500;
 const COMPACT_BYTES_MIN = 128 * 1_024;
-/** Size of a file worth compacting, per member that is alive, bytes. */
+/** Size of a file worth compacting, per member in it, bytes. */
 const COMPACT_BYTES_PER_MEMBER = 256;
 /** What can be no part of a name in the file. */
 const UNWRITABLE = /[\n\0]/;
@@ -79,6 +85,8 @@ export class Snapshot {
   readonly #compactBytesMin: number;
   /** Who is alive as far as the file says, or did when we left. */
   readonly #alive: Map<string, string>;
+  /** Who has failed, in the same way. */
+  readonly #failed: Map<string, string>;
   /** The times in the file. */
   #clock: bigint;
   #eventClock: bigint;
@@ -117,6 +125,7 @@ export class Snapshot {
     const { restored, compactBytesMin = COMPACT_BYTES_MIN } = config;
     this.#compactBytesMin = compactBytesMin;
     this.#alive = new Map(restored.members);
+    this.#failed = new Map(restored.failed);
     this.#clock = restored.clock;
     this.#eventClock = restored.eventClock;
     this.#queryClock = restored.queryClock;
@@ -165,6 +174,12 @@ export class Snapshot {
     this.#append(LEAVE_LINE, { sync: true });
   }
 
+  /** A failed member is not looked for any more. */
+  forget(name: string): void {
+    if (this.#hasLeft || !this.#failed.has(name)) return;
+    this.#recordGone(name);
+  }
+
   /** Has the file replaced by a shorter one that means the same. */
   rewrite(): void {
     const text = this.#contents();
@@ -180,20 +195,33 @@ export class Snapshot {
         const line = `${ALIVE_PREFIX}${name} ${address}`;
         if (!this.#isWritable(name, line)) return;
         const { membersMax } = this.#core.config.swim;
-        noteAlive(this.#alive, name, address, membersMax);
+        this.#failed.delete(name);
+        noteMember(this.#alive, name, address, membersMax);
         return this.#append(line);
       }
       case "member-leave":
+        return this.#recordGone(name);
       case "member-failed": {
-        const line = `${NOT_ALIVE_PREFIX}${name}`;
+        this.#recordGone(name);
+        const address = formatEndpoint(member.ip, member.port);
+        const line = `${FAILED_PREFIX}${name} ${address}`;
         if (!this.#isWritable(name, line)) return;
-        this.#alive.delete(name);
+        noteMember(this.#failed, name, address, FAILED_MEMBERS_MAX);
         return this.#append(line);
       }
-      case "member-update":
       case "member-reap":
+        return this.forget(name);
+      case "member-update":
         return;
     }
+  }
+
+  #recordGone(name: string): void {
+    const line = `${NOT_ALIVE_PREFIX}${name}`;
+    if (!this.#isWritable(name, line)) return;
+    this.#alive.delete(name);
+    this.#failed.delete(name);
+    this.#append(line);
   }
 
   #isWritable(name: string, line: string): boolean {
@@ -236,7 +264,7 @@ export class Snapshot {
    */
   get #bytesMax(): number {
     return Math.max(
-      this.#alive.size * COMPACT_BYTES_PER_MEMBER,
+      (this.#alive.size + this.#failed.size) * COMPACT_BYTES_PER_MEMBER,
       this.#compactBytesMin,
       2 * this.#compactedBytes,
     );
@@ -248,6 +276,9 @@ export class Snapshot {
     const lines: string[] = [];
     for (const [name, address] of this.#alive) {
       lines.push(`${ALIVE_PREFIX}${name} ${address}`);
+    }
+    for (const [name, address] of this.#failed) {
+      lines.push(`${FAILED_PREFIX}${name} ${address}`);
     }
     lines.push(
       clockLine,

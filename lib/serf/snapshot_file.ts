@@ -10,6 +10,8 @@
  *     query-clock: N
  *     leave                  we left; what stands before counts only for who
  *                            ignores that
+ *     # failed: NAME ADDR    it failed, and may be found again; ours alone, and a
+ *                            comment for upstream
  *     # ...                  comments, and `coordinate: ...`: of no meaning
  *
  * A crash leaves its traces in a file that is only appended to: a last line
@@ -40,6 +42,8 @@ export const QUERY_CLOCK_PREFIX = "query-clock: ";
 export const LEAVE_LINE = "leave";
 const COORDINATE_PREFIX = "coordinate: ";
 const COMMENT_PREFIX = "#";
+/** A comment that we understand. */
+export const FAILED_PREFIX = "# failed: ";
 
 /**
  * Longest line, bytes without its end. The longest name that the SWIM layer lets
@@ -48,6 +52,11 @@ const COMMENT_PREFIX = "#";
 export const LINE_BYTES_MAX = 2_048;
 /** Members kept unless told otherwise, as many as the SWIM layer keeps. */
 const MEMBERS_MAX = 65_536;
+/**
+ * Failed members kept. One that answers is enough to find back to the cluster, and
+ * trying this many takes hours already.
+ */
+export const FAILED_MEMBERS_MAX = 1_024;
 /** Complaints made one by one; the others are counted. */
 const COMPLAINTS_MAX = 64;
 /** Of a line that is complained about, this much is shown, characters. */
@@ -71,6 +80,8 @@ export interface RestoredSnapshot {
    * `ip:port` if all is well. Whom the file named last stands last.
    */
   readonly members: ReadonlyMap<string, string>;
+  /** In the same way, members that had failed and were not forgotten. */
+  readonly failed: ReadonlyMap<string, string>;
   /** Newest times seen by the three clocks, 0 for none; unsigned 64 bits. */
   readonly clock: bigint;
   readonly eventClock: bigint;
@@ -127,11 +138,11 @@ export function readSnapshot(
 }
 
 /**
- * Notes that a member is alive, as the newest of all. A full table forgets those
+ * Notes that a member is alive, or failed, as the newest of all. A full table forgets those
  * noted longest ago. The writing side keeps its table by the same rule,
  * so that it never knows more or less than its file says.
  */
-export function noteAlive(
+export function noteMember(
   members: Map<string, string>,
   name: string,
   address: string,
@@ -148,6 +159,7 @@ export function noteAlive(
 class Reader {
   readonly #options: ReadSnapshotOptions;
   readonly #members = new Map<string, string>();
+  readonly #failed = new Map<string, string>();
   #clock = 0n;
   #eventClock = 0n;
   #queryClock = 0n;
@@ -199,6 +211,7 @@ class Reader {
     }
     return {
       members: this.#members,
+      failed: this.#failed,
       clock: this.#clock,
       eventClock: this.#eventClock,
       queryClock: this.#queryClock,
@@ -213,7 +226,9 @@ class Reader {
     if (line.startsWith(ALIVE_PREFIX)) {
       this.#readAlive(line);
     } else if (line.startsWith(NOT_ALIVE_PREFIX)) {
-      this.#members.delete(line.slice(NOT_ALIVE_PREFIX.length));
+      const name = line.slice(NOT_ALIVE_PREFIX.length);
+      this.#members.delete(name);
+      this.#failed.delete(name);
     } else if (line.startsWith(CLOCK_PREFIX)) {
       this.#clock = this.#readClock("clock", line, CLOCK_PREFIX) ??
         this.#clock;
@@ -229,6 +244,8 @@ class Reader {
       return;
     } else if (line === LEAVE_LINE) {
       this.#readLeave();
+    } else if (line.startsWith(FAILED_PREFIX)) {
+      this.#readFailed(line.slice(FAILED_PREFIX.length));
     } else if (!line.startsWith(COMMENT_PREFIX)) {
       this.#complainAbout(line);
     }
@@ -242,11 +259,27 @@ class Reader {
       this.#complain("WARN", `Failed to parse address: ${shown(line)}`);
       return;
     }
-    noteAlive(
+    const name = info.slice(0, space);
+    this.#failed.delete(name);
+    noteMember(
       this.#members,
-      info.slice(0, space),
+      name,
       info.slice(space + 1),
       this.#options.membersMax ?? MEMBERS_MAX,
+    );
+  }
+
+  /** It may be somebody else's comment, so there is nothing to complain about. */
+  #readFailed(info: string): void {
+    const space = info.lastIndexOf(" ");
+    if (space < 0) return;
+    const name = info.slice(0, space);
+    this.#members.delete(name);
+    noteMember(
+      this.#failed,
+      name,
+      info.slice(space + 1),
+      FAILED_MEMBERS_MAX,
     );
   }
 
@@ -271,6 +304,7 @@ class Reader {
       return;
     }
     this.#members.clear();
+    this.#failed.clear();
     this.#clock = this.#eventClock = this.#queryClock = 0n;
   }
 

@@ -10,6 +10,7 @@ import type { SerfCore } from "./core.ts";
 import type { Departures } from "./leave.ts";
 import type { Queries } from "./query.ts";
 import type { Queues } from "./queues.ts";
+import type { Rejoin } from "./rejoin.ts";
 import type { Roster } from "./roster.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Timer } from "./timer.ts";
@@ -26,6 +27,7 @@ export interface TimeoutParts {
   readonly departures: Departures;
   readonly queries: Queries;
   readonly snapshot: Snapshot | undefined;
+  readonly rejoin: Rejoin;
 }
 
 export class Timeouts {
@@ -75,6 +77,8 @@ export class Timeouts {
         deadlines.add(nowMs + config.reconnectIntervalMs, timer);
         return;
       }
+      case "rejoin":
+        return this.#parts.rejoin.due(nowMs);
       case "queueCheck":
         queues.check();
         swim.sampleQueue();

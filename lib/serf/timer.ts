@@ -6,6 +6,8 @@ export type Timer =
   | { readonly kind: "reap" }
   /** Time to try a failed member again. */
   | { readonly kind: "reconnect" }
+  /** Time to look again for the members of an earlier life. */
+  | { readonly kind: "rejoin" }
   /** Time to look at the depth of the broadcast queues. */
   | { readonly kind: "queueCheck" }
   /** A leaving member has had time to go: erase it. */

@@ -220,6 +220,43 @@ testCluster(
 );
 
 testCluster(
+  "after an outage an agent finds who comes back later and knows nobody",
+  async (cluster) => {
+    const hasSnapshot = (name: string) => [
+      `-snapshot=${cluster.writeFile(`${name}.snapshot`, "")}`,
+      `-config-file=${
+        cluster.writeFile(`${name}.json`, '{"reconnect_interval": "500ms"}')
+      }`,
+    ];
+    const start = (name: string, join: readonly Agent[]) =>
+      cluster.start({
+        ...{ kind: "ours" as const, name, profile: "local" as const },
+        ...{ join: join.map(({ gossip }) => gossip.text) },
+        extraArgs: hasSnapshot(name),
+      });
+    const a = await start("a", []);
+    const b = await start("b", [a]);
+    const c = await start("c", [a]);
+    for (const agent of [a, b, c]) await sees(cluster, agent, ["a", "b", "c"]);
+    // One after the other, so that some hold others for failed.
+    await b.process.kill();
+    await cluster.prints(a, "[INFO] serf: EventMemberFailed: b");
+    await c.process.kill();
+    const alone = await cluster.restart(a, { join: [] });
+    await cluster.prints(
+      alone,
+      "[WARN] serf: Failed to re-join any previously known node",
+    );
+    await cluster.prints(alone, "Will keep trying to re-join 2 previously");
+    // Their disks are new, and nobody tells them whom to join.
+    await cluster.restart(b, { join: [], extraArgs: [] });
+    await sees(cluster, alone, ["a", "b"]);
+    await cluster.restart(c, { join: [], extraArgs: [] });
+    await sees(cluster, alone, ["a", "b", "c"]);
+  },
+);
+
+testCluster(
   "an agent goes on with a file that a crash has damaged",
   async (cluster) => {
     const peer = await cluster.start({ kind: "ours", name: "peer" });

@@ -7,7 +7,7 @@ import type { SerfConfig } from "../../lib/serf/config.ts";
 import { Rejoin } from "../../lib/serf/rejoin.ts";
 import type { JoinTarget } from "../../lib/swim/engine.ts";
 import { Cluster, type Node } from "./cluster.ts";
-import { Parts, SELF } from "./parts.ts";
+import { nodeOf, Parts, SELF } from "./parts.ts";
 import { query } from "./queries.ts";
 import { Life, readText } from "./snapshots.ts";
 
@@ -242,18 +242,42 @@ Deno.test("SerfEngine.rewriteSnapshot() without a snapshot does nothing", () => 
 class Bench {
   readonly parts: Parts;
   readonly dialled: string[] = [];
+  readonly givenUp: string[] = [];
   readonly rejoin: Rejoin;
+  nowMs = 0;
   #joins = 0;
+  #ended = 0;
 
-  constructor(text: string) {
-    this.parts = new Parts({ snapshot: { restored: readText(text) } });
-    this.rejoin = new Rejoin(this.parts.core, {
-      join: (targets: readonly JoinTarget[]) => {
-        this.dialled.push(...targets.map(({ address }) => address));
-        return ++this.#joins;
+  constructor(text: string, options: Partial<SerfConfig> = {}) {
+    this.parts = new Parts({
+      snapshot: { restored: readText(text) },
+      ...options as Record<string, never>,
+    });
+    this.rejoin = new Rejoin({
+      core: this.parts.core,
+      roster: this.parts.roster,
+      swim: {
+        join: (targets: readonly JoinTarget[]) => {
+          this.dialled.push(...targets.map(({ address }) => address));
+          return ++this.#joins;
+        },
       },
+      onGivenUp: (name) => this.givenUp.push(name),
     });
     this.rejoin.start(0);
+  }
+
+  /** Lets everybody who is dialed refuse. @returns how many were dialed in all */
+  failAll(): number {
+    while (this.#ended < this.#joins) this.end(++this.#ended, 0);
+    return this.dialled.length;
+  }
+
+  /** The next round is due. */
+  fire(nowMs: number): void {
+    this.nowMs = nowMs;
+    assert.equal(this.parts.core.deadlines.takeDue(nowMs)?.kind, "rejoin");
+    this.rejoin.due(nowMs);
   }
 
   /** Ends the join of that number, counted from 1. */
@@ -261,16 +285,17 @@ class Bench {
     const errors = contacted === 0 ? ["refused"] : [];
     this.rejoin.finished(
       { type: "joinFinished", operation, contacted, errors },
-      0,
+      this.nowMs,
     );
   }
 }
 
-function members(count: number): string {
-  return Array.from(
-    { length: count },
-    (_, i) => `alive: n${i} 10.0.1.${i}:7946\n`,
-  ).join("");
+function members(count: number, kind: "alive" | "failed" = "alive"): string {
+  const line = (i: number) =>
+    kind === "alive"
+      ? `alive: n${i} 10.0.1.${i}:7946\n`
+      : `# failed: failed${i} 10.0.2.${i}:7946\n`;
+  return Array.from({ length: count }, (_, i) => line(i)).join("");
 }
 
 Deno.test("Rejoin tries four at a time, each once, in random order", () => {
@@ -288,10 +313,151 @@ Deno.test("Rejoin tries four at a time, each once, in random order", () => {
   assert.notDeepEqual(order, sorted);
   assert.notDeepEqual(order, sorted.toReversed());
   const log = bench.parts.takeLog();
-  assert.equal(log.length, 31);
-  assert.equal(
-    log.at(-1),
+  assert.equal(log.length, 32);
+  assert.deepEqual(log.slice(-2), [
     "[WARN] serf: Failed to re-join any previously known node",
+    "[INFO] serf: Will keep trying to re-join 30 previously known node(s)",
+  ]);
+});
+
+Deno.test("Rejoin tries again with growing waits, a share of those who are missing", () => {
+  const bench = new Bench(members(200) + members(100, "failed"));
+  const first = bench.failAll();
+  assert.equal(first, 300);
+  // Who was alive is tried before who had failed.
+  assert.ok(bench.dialled.slice(0, 200).every((a) => a.startsWith("10.0.1.")));
+  const waits: number[] = [];
+  let beforeMs = 0;
+  const tried: string[] = [];
+  for (let round = 0; round < 40; round++) {
+    const atMs = bench.parts.core.deadlines.nextMs() as number;
+    waits.push((atMs - beforeMs) / 1_000);
+    bench.dialled.length = 0;
+    bench.fire(atMs);
+    assert.equal(bench.dialled.length, 4, "four at a time");
+    bench.failAll();
+    assert.equal(bench.dialled.length, 19, "a sixteenth");
+    tried.push(...bench.dialled);
+    beforeMs = atMs;
+  }
+  const longest = [30, 60, 120, 240, 300, 300];
+  longest.forEach((wait, i) => {
+    const real = waits[i] as number;
+    assert.ok(real >= 0.75 * wait && real <= 1.25 * wait, `${i}: ${real} s`);
+  });
+  assert.equal(new Set(tried.slice(0, 300)).size, 300, "all have their turn");
+  // Not a line for each of them at the usual level.
+  assert.deepEqual(
+    bench.parts.takeLog().filter((line) => !line.includes("Attempting")).length,
+    2,
+  );
+});
+
+Deno.test("Rejoin ends when all are members again, under whatever name", () => {
+  const bench = new Bench(members(3) + members(1, "failed"));
+  bench.failAll();
+  const { roster, core } = bench.parts;
+  roster.joined(nodeOf("n0", 100), 0);
+  roster.joined(nodeOf("failed0", 101), 0);
+  roster.gone("failed0", 0);
+  roster.joined({ ...nodeOf("new"), addr: Uint8Array.of(10, 0, 1, 1) }, 0);
+  bench.dialled.length = 0;
+  bench.fire(core.deadlines.nextMs() as number);
+  assert.deepEqual(bench.dialled, ["10.0.1.2:7946"]);
+  bench.failAll();
+  roster.joined(nodeOf("n2", 102), 0);
+  bench.fire(core.deadlines.nextMs() as number);
+  assert.equal(bench.dialled.length, 1);
+  assert.equal(core.deadlines.nextMs(), undefined);
+  assert.deepEqual(bench.givenUp, []);
+});
+
+Deno.test("Rejoin gives up when failed members would be forgotten, and at a leave", () => {
+  const bench = new Bench(members(1) + members(1, "failed"));
+  bench.failAll();
+  let atMs = 0;
+  for (
+    let nextMs = bench.parts.core.deadlines.nextMs();
+    nextMs !== undefined;
+    nextMs = bench.parts.core.deadlines.nextMs()
+  ) {
+    atMs = nextMs;
+    bench.fire(atMs);
+    bench.failAll();
+  }
+  assert.ok(atMs >= 24 * 3_600_000 && atMs < 24.2 * 3_600_000);
+  assert.deepEqual(bench.givenUp, ["failed0"]);
+  const leaving = new Bench(members(1));
+  leaving.failAll();
+  leaving.parts.core.become("leaving");
+  leaving.fire(60_000);
+  assert.equal(leaving.dialled.length, 1);
+  assert.equal(leaving.parts.core.deadlines.nextMs(), undefined);
+});
+
+Deno.test("Rejoin with a reconnect interval of 0 has one round", () => {
+  const bench = new Bench(members(3), { reconnectIntervalMs: 0 });
+  bench.failAll();
+  assert.equal(bench.parts.core.deadlines.nextMs(), undefined);
+  assert.equal(bench.parts.takeLog().length, 4);
+});
+
+Deno.test("SerfEngine finds a member that comes back later and knows nobody", () => {
+  const { cluster, a, b, c } = three();
+  // Everybody fails: a first, so that c holds it for failed.
+  cluster.crash(a);
+  cluster.runUntil(() => c.statuses().includes("a: failed"), 60_000, "failed");
+  cluster.run(1_000);
+  cluster.crash(b);
+  cluster.crash(c);
+  for (const late of [a, b]) {
+    const alone = cluster.revive(c);
+    cluster.run(20 * 60_000);
+    assert.deepEqual(alone.statuses(), ["c: alive"]);
+    const number = Number(/(\d+):/.exec(late.address)?.[1]);
+    const back = cluster.make(late.name, {}, {}, number);
+    cluster.call(back, (engine, nowMs) => engine.start(nowMs));
+    cluster.runUntil(
+      () => alone.statuses().includes(`${late.name}: alive`),
+      7 * 60_000,
+      `${late.name} is found`,
+    );
+    cluster.crash(back);
+    cluster.crash(alone);
+  }
+});
+
+Deno.test("SerfEngine: two halves that start apart with their snapshots meet", () => {
+  const cluster = new Cluster();
+  const names = ["a", "b", "c", "d"] as const;
+  const nodes = names.map((name) => cluster.start(name, EMPTY));
+  for (const node of nodes.slice(1)) {
+    cluster.finish(node, cluster.join(node, nodes[0] as Node));
+  }
+  cluster.runUntil(
+    () => nodes.every(({ engine }) => engine.members().length === 4),
+    20_000,
+    "all know each other",
+  );
+  cluster.run(1_000);
+  for (const node of nodes) cluster.crash(node);
+  const halves = nodes.map((node, i) => {
+    const again = cluster.revive(node);
+    again.partition = i < 2 ? 1 : 2;
+    return again;
+  });
+  cluster.run(60_000);
+  for (const node of halves) {
+    assert.equal(node.statuses().length, 2, "its own half");
+    node.partition = 0;
+  }
+  cluster.runUntil(
+    () =>
+      halves.every((node) =>
+        node.statuses().join().match(/alive/g)?.length === 4
+      ),
+    10 * 60_000,
+    "all have met",
   );
 });
 

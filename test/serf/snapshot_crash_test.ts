@@ -59,6 +59,7 @@ function simply(lines: readonly string[]): ReturnType<typeof stateOf> {
     }
     const [key = "", rest = ""] = line.split(/: (.*)/s);
     if (key === "not-alive") members.delete(rest);
+    else if (key === "# failed") continue;
     else if (key === "clock") clocks.clock = BigInt(rest);
     else if (key === "event-clock") clocks.eventClock = BigInt(rest);
     else if (key === "query-clock") clocks.queryClock = BigInt(rest);

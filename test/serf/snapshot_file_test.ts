@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { bytesOfHex, concatBytes, utf8Bytes } from "../../lib/kit/bytes.ts";
 import {
   LINE_BYTES_MAX,
-  noteAlive,
+  noteMember,
   readSnapshot,
 } from "../../lib/serf/snapshot_file.ts";
 import { FILES, logOf, readText, stateOf } from "./snapshots.ts";
@@ -145,7 +145,7 @@ Deno.test("readSnapshot() forgets the members named longest ago when there are t
   const { members } = readSnapshot(utf8Bytes(lines.join("")), options);
   assert.deepEqual([...members.keys()], ["c", "a", "d"]);
   const table = new Map([["x", ""], ["y", ""], ["z", ""]]);
-  noteAlive(table, "w", "", 2);
+  noteMember(table, "w", "", 2);
   assert.deepEqual([...table.keys()], ["z", "w"]);
 });
 

@@ -44,7 +44,9 @@ Deno.test("Snapshot writes what a real agent wrote of the same events", () => {
       if (i > 0) life = new Life(life.text);
       for (const line of lines.trimEnd().split("\n")) play(life, line);
     });
-    assert.equal(life.text, text, name);
+    // Ours notes beside it, in a comment, where a failed member was.
+    const common = life.text.replaceAll(/^# failed: .*\n/gm, "");
+    assert.equal(common, text, name);
   }
 });
 
@@ -120,6 +122,48 @@ Deno.test("Snapshot writes a line for each member of an event", () => {
     life.text,
     "alive: a 1.1.1.1:1\nalive: b 1.1.1.1:2\nnot-alive: a\n",
   );
+});
+
+Deno.test("Snapshot keeps the address of a failed member until it is forgotten", () => {
+  const life = new Life("");
+  life.member("member-join", "a", "1.1.1.1:1");
+  life.member("member-failed", "a", "1.1.1.1:1");
+  assert.equal(
+    life.text,
+    "alive: a 1.1.1.1:1\nnot-alive: a\n# failed: a 1.1.1.1:1\n",
+  );
+  const failed = () => [...readText(life.text).failed];
+  assert.deepEqual(failed(), [["a", "1.1.1.1:1"]]);
+  for (const end of ["member-join", "member-leave", "member-reap"] as const) {
+    life.member("member-failed", "a", "1.1.1.1:1");
+    life.snapshot.rewrite();
+    life.take();
+    assert.deepEqual(failed(), [["a", "1.1.1.1:1"]]);
+    life.member(end, "a", "1.1.1.1:1");
+    assert.deepEqual(failed(), [], end);
+    assert.equal(
+      readText(life.text).members.size,
+      end === "member-join" ? 1 : 0,
+    );
+  }
+  life.member("member-failed", "a", "1.1.1.1:1");
+  life.leave();
+  assert.deepEqual(failed(), []);
+  const again = readText(life.text, { rejoinAfterLeave: true });
+  assert.deepEqual([...again.failed], [["a", "1.1.1.1:1"]]);
+});
+
+Deno.test("Snapshot keeps 1,024 failed members, the newest, and reads as many", () => {
+  const life = new Life("");
+  for (let i = 0; i < 1_030; i++) life.member("member-failed", `n${i}`);
+  assert.equal(readText(life.text).failed.size, 1_024);
+  life.snapshot.rewrite();
+  life.take();
+  const { failed, complaints } = readText(life.text);
+  assert.equal(failed.size, 1_024);
+  assert.equal([...failed.keys()][0], "n6");
+  assert.deepEqual(complaints, []);
+  assert.equal(readText("# failed: \n# failed: x\n# y\n").failed.size, 0);
 });
 
 Deno.test("Snapshot never goes back with a clock, and not past the end of time", () => {
@@ -252,6 +296,7 @@ Deno.test("Snapshot: what was written reads as what happened", () => {
       (history, compactBytesMin, hasLeft) => {
         const life = new Life("", { compactBytesMin });
         const alive = new Map<string, string>();
+        const failed = new Set<string>();
         const clocks = { clock: 0n, "event-clock": 0n, "query-clock": 0n };
         for (const happening of history) {
           const { word } = happening;
@@ -261,7 +306,11 @@ Deno.test("Snapshot: what was written reads as what happened", () => {
             life.member(isAlive ? "member-join" : "member-failed", name);
             if (!name.includes("\n") && isAlive) {
               alive.set(name, "10.0.0.1:7946");
-            } else alive.delete(name);
+              failed.delete(name);
+            } else if (!isAlive) {
+              alive.delete(name);
+              if (!name.includes("\n")) failed.add(name);
+            }
           } else {
             const { ltime } = happening;
             play(life, `${word}: ${ltime}`);
@@ -278,13 +327,18 @@ Deno.test("Snapshot: what was written reads as what happened", () => {
         if (hasLeft) life.leave();
         const snapshot = readText(life.text, { rejoinAfterLeave: true });
         assert.deepEqual(stateOf(snapshot), expected);
+        assert.deepEqual(
+          [...snapshot.failed.keys()].sort(),
+          [...failed].sort(),
+        );
         assert.equal(snapshot.isDamaged, false);
         if (hasLeft) assert.equal(readText(life.text).members.size, 0);
         // The length by which it compacts is that of the file.
         life.snapshot.rewrite();
         life.take();
         assert.ok(
-          utf8Bytes(life.text).length <= 27 * alive.size + 4 * 30,
+          utf8Bytes(life.text).length <=
+            27 * alive.size + 30 * failed.size + 4 * 30,
           life.text,
         );
       },
