@@ -9,6 +9,9 @@
  *   file is accepted.
  * - A replacement that fails leaves the old file.
  *
+ * Others may do to the file what they like, and the system says nothing to us: we
+ * would go on to write into a file without a name. `change` looks.
+ *
  * The file is locked, as a hint to a second agent that was given the same path.
  * The lock goes with the process.
  *
@@ -36,6 +39,11 @@ export interface SnapshotDisk {
   append(lines: Uint8Array): Promise<void>;
   /** @throws {Error} when the old contents are still there */
   replace(contents: Uint8Array): Promise<void>;
+  /**
+   * Whether the file is still the one that we wrote; `undefined` if it is, or else
+   * what has happened to it: `/a/file was deleted`. Never fails.
+   */
+  change(): Promise<string | undefined>;
   /** Returns when everything written would survive a loss of power. */
   sync(): Promise<void>;
   close(): void;
@@ -88,6 +96,7 @@ async function read(
     bytes: snapshot.bytes,
     isTorn: snapshot.bytes < bytes.length,
   });
+  await disk.identify();
   await disk.mend();
   if (isOurs) return { disk, restored: snapshot };
   const text = `Snapshot ${path} is in use by another process`;
@@ -107,6 +116,8 @@ class FileDisk implements SnapshotDisk {
   #bytes: number;
   /** Whether something else may stand behind it. */
   #isTorn: boolean;
+  /** What tells the open file from others; absent where it is not known. */
+  #identity: string | undefined;
 
   /** @param path free of links, so that a replacement comes to lie beside it */
   constructor(
@@ -123,6 +134,28 @@ class FileDisk implements SnapshotDisk {
     this.#mode = state.mode;
     this.#bytes = state.bytes;
     this.#isTorn = state.isTorn;
+  }
+
+  async change(): Promise<string | undefined> {
+    try {
+      const { size, ...found } = await Deno.stat(this.#path);
+      const identity = identityOf(found);
+      if (this.#identity !== undefined && identity !== this.#identity) {
+        return `${this.#path} was replaced by another file`;
+      }
+      const isOurs = this.#isTorn ? size >= this.#bytes : size === this.#bytes;
+      return isOurs ? undefined : `${this.#path} was changed by somebody else`;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) return undefined;
+      return `${this.#path} was deleted`;
+    }
+  }
+
+  /** Notes which file is open, before it is written to. */
+  async identify(): Promise<void> {
+    this.#identity = undefined;
+    const info = await this.#file?.stat();
+    if (info !== undefined) this.#identity = identityOf(info);
   }
 
   /** Removes what is not a whole line. Where that fails, `append` fails too. */
@@ -167,6 +200,7 @@ class FileDisk implements SnapshotDisk {
     // What is open is the file that was replaced.
     this.#file?.close();
     this.#file = undefined;
+    this.#identity = undefined;
     this.#bytes = contents.length;
     this.#isTorn = false;
     // If this fails, the next append tries again and says why it cannot.
@@ -186,6 +220,7 @@ class FileDisk implements SnapshotDisk {
     if (this.#file === undefined) {
       this.#file = await openForAppending(this.#path, this.#mode);
       await tryLock(this.#file);
+      await this.identify();
     }
     return this.#file;
   }
@@ -197,6 +232,13 @@ class FileDisk implements SnapshotDisk {
     this.#isTorn = false;
     return file;
   }
+}
+
+/** @returns `undefined` on systems that number no files */
+function identityOf(
+  { dev, ino }: Pick<Deno.FileInfo, "dev" | "ino">,
+): string | undefined {
+  return ino === null ? undefined : `${dev} ${ino}`;
 }
 
 /** @returns false when another process holds the file */

@@ -19,6 +19,10 @@
  * error this is tried at once, then every 30 s, and a last time at the end. A
  * replacement that fails loses nothing; it is tried again in the same way.
  *
+ * The same happens when somebody else has deleted, replaced or changed the file,
+ * which is looked for before each write and every 30 s. What they put there is
+ * overwritten, and the log says so: two writers would ruin it anyway.
+ *
  * Source: serf `snapshot.go` (tryAppend, stream), whose log lines these are.
  */
 
@@ -36,6 +40,12 @@ const BACKLOG_BYTES_MAX = 1_024 * 1_024;
 /** Shortest time between two attempts to recover from errors, ms. */
 const RECOVERY_INTERVAL_MS = 30_000;
 
+/**
+ * Time between looks at a file into which nothing is written, ms. In a quiet
+ * cluster that can be for days, and a crash would then cost the whole snapshot.
+ */
+const LOOK_INTERVAL_MS = 30_000;
+
 /** What the store needs of the driver of its engine. */
 export interface SnapshotOwner {
   /** Where to count; absent for nowhere. */
@@ -51,6 +61,8 @@ export interface StoreOptions {
   readonly rejoinAfterLeave: boolean;
   /** Shortest time between two attempts to recover from errors, ms. */
   readonly recoveryIntervalMs?: number;
+  /** Time between looks at the file, ms. */
+  readonly lookIntervalMs?: number;
 }
 
 /** What waits for the disk, in this order. */
@@ -70,6 +82,7 @@ export class SnapshotStore {
 
   readonly #disk: SnapshotDisk;
   readonly #recoveryIntervalMs: number;
+  readonly #lookIntervalMs: number;
   #owner: SnapshotOwner | undefined;
   #counts: SerfMetrics | undefined;
   #waiting = nothingWaiting();
@@ -84,6 +97,7 @@ export class SnapshotStore {
   #isRecovering = false;
   /** Runs from one attempt to recover until the next one is allowed. */
   #pause: ReturnType<typeof setTimeout> | undefined;
+  #looks: ReturnType<typeof setInterval> | undefined;
 
   /**
    * Opens and reads a snapshot file; makes it if there is none.
@@ -101,18 +115,22 @@ export class SnapshotStore {
   constructor(
     disk: SnapshotDisk,
     restored: RestoredSnapshot,
-    options: Pick<StoreOptions, "recoveryIntervalMs">,
+    options: Omit<StoreOptions, "rejoinAfterLeave">,
   ) {
     this.#disk = disk;
     this.restored = restored;
     this.#recoveryIntervalMs = options.recoveryIntervalMs ??
       RECOVERY_INTERVAL_MS;
+    this.#lookIntervalMs = options.lookIntervalMs ?? LOOK_INTERVAL_MS;
   }
 
   /** Names the driver, before the first `write`. */
   attach(owner: SnapshotOwner): void {
     this.#owner = owner;
     this.#counts = owner.metrics?.of(SERF_METRICS);
+    this.#looks = setInterval(() => {
+      this.#loop ??= this.#look().then(() => this.#writeAll());
+    }, this.#lookIntervalMs);
   }
 
   /** Sees to it that the text gets into the file. Returns at once. */
@@ -152,6 +170,7 @@ export class SnapshotStore {
   }
 
   async #finish(): Promise<void> {
+    clearInterval(this.#looks);
     // The driver may be in the middle of performing what its engine wants.
     await Promise.resolve();
     await this.#loop;
@@ -199,6 +218,7 @@ export class SnapshotStore {
     if (replacement !== undefined && await this.#replace(replacement)) {
       lines = after;
     }
+    if (lines.length > 0) await this.#look();
     // Behind a gap, lines are of no use.
     if (this.#isBehind) return;
     const startMs = monotonicMs();
@@ -242,6 +262,19 @@ export class SnapshotStore {
     return true;
   }
 
+  /** Looks whether the file is still ours. If not, it is written anew. */
+  async #look(): Promise<void> {
+    if (this.#isBehind) return;
+    const change = await this.#disk.change();
+    if (change === undefined) return;
+    this.#isBehind = true;
+    // If somebody does so again and again, that is no reason to do the same.
+    if (this.#pause !== undefined) return;
+    this.#startPause();
+    this.#log("WARN", `Snapshot ${change}, writing it anew`);
+    this.#owner?.requestRewrite();
+  }
+
   #failed(error: unknown): void {
     this.#complain(error);
     if (this.#pause === undefined) this.#recover();
@@ -259,13 +292,17 @@ export class SnapshotStore {
 
   /** Asks for the whole to be written anew. */
   #recover(): void {
+    this.#startPause();
+    this.#log("INFO", "Attempting compaction to recover from error...");
+    this.#isRecovering = true;
+    this.#owner?.requestRewrite();
+  }
+
+  #startPause(): void {
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
       if (this.#isBehind || this.#owesReplacement) this.#recover();
     }, this.#recoveryIntervalMs);
-    this.#log("INFO", "Attempting compaction to recover from error...");
-    this.#isRecovering = true;
-    this.#owner?.requestRewrite();
   }
 
   #complain(error: unknown): void {

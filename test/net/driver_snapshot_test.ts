@@ -49,7 +49,7 @@ Deno.test("NodeDriver gossips on while the disk of its snapshot stalls", async (
   };
   const disk: SnapshotDisk = {
     ...{ append: write, replace: write, close: () => {} },
-    sync: () => stall.promise,
+    ...{ sync: () => stall.promise, change: () => Promise.resolve(undefined) },
   };
   const restored = readSnapshot(utf8Bytes(""), { rejoinAfterLeave: false });
   using a = new Node("a");
@@ -123,6 +123,73 @@ Deno.test("NodeDriver that loses its name leaves a complete snapshot", async () 
       [],
     );
   } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("NodeDriver writes its snapshot anew when somebody else touched it", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/state/snapshot`;
+  await Deno.mkdir(`${folder}/state`);
+  const name = `${await Deno.realPath(folder)}/state/snapshot`;
+  const read = () => Deno.readTextFile(path).catch(() => "");
+  const snapshot = await SnapshotStore.open(path, {
+    ...{ rejoinAfterLeave: false, recoveryIntervalMs: 20, lookIntervalMs: 20 },
+  });
+  const a = new Node("a", { snapshot });
+  let events = 0n;
+  const send = () => {
+    events++;
+    a.driver.userEvent("e", utf8Bytes(""), { coalesce: false });
+  };
+  // The clock of user events says how many there were.
+  const isWhole = async () => {
+    const bytes = utf8Bytes(await read());
+    const { members, eventClock } = readSnapshot(bytes, {
+      rejoinAfterLeave: false,
+    });
+    return members.has("a") && members.size === 1 && eventClock === events;
+  };
+  const doings: [string, () => Promise<void>][] = [
+    ["was deleted", () => Deno.remove(path)],
+    ["was replaced by another file", async () => {
+      await Deno.writeTextFile(`${path}.old`, await read());
+      await Deno.rename(`${path}.old`, path);
+    }],
+    ["was changed by somebody else", () => Deno.truncate(path, 5)],
+    [
+      "was changed by somebody else",
+      () => Deno.writeTextFile(path, "alive: x 1.1.1.1:1\n", { append: true }),
+    ],
+  ];
+  try {
+    send();
+    await until("the file is there", isWhole);
+    for (const [what, doIt] of doings) {
+      // With something to write, and with nothing.
+      for (const isQuiet of [false, true]) {
+        const line = `[WARN] serf: Snapshot ${name} ${what}, writing it anew`;
+        const told = () => a.log.filter((each) => each === line).length;
+        const before = told();
+        // What follows at once on the last one is put right without the line.
+        await until(line, async () => {
+          await doIt();
+          if (!isQuiet) send();
+          await until(`what ${what} is whole`, isWhole);
+          return told() > before;
+        });
+      }
+    }
+    // The folder goes, too, and comes back.
+    await Deno.remove(`${folder}/state`, { recursive: true });
+    await until(
+      "it fails",
+      () => a.log.some((line) => /failed to install new snapshot/.test(line)),
+    );
+    await Deno.mkdir(`${folder}/state`);
+    await until("it is whole again", isWhole);
+  } finally {
+    await a.driver.shutdown();
     await Deno.remove(folder, { recursive: true });
   }
 });

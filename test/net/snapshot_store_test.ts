@@ -36,6 +36,15 @@ class FakeDisk implements SnapshotDisk {
     this.text = utf8Text(contents);
   }
 
+  /** What somebody else has done to the file. */
+  changed: string | undefined;
+
+  change(): Promise<string | undefined> {
+    const { changed } = this;
+    this.changed = undefined;
+    return Promise.resolve(changed);
+  }
+
   async sync(): Promise<void> {
     this.calls.push("sync");
     await this.gate;
@@ -495,4 +504,26 @@ Deno.test("SnapshotStore recovers on a real file, too", async () => {
     assert.equal(Deno.readTextFileSync(path), "clock: 9\n");
     await store.close();
   });
+});
+
+Deno.test("SnapshotStore leaves a file alone that others change all the time", async () => {
+  const bench = new Bench();
+  bench.append("a\n");
+  await bench.wrote("a\n");
+  bench.disk.changed = "s was deleted";
+  bench.append("b\n");
+  await bench.wrote("a\nb\n");
+  for (const line of ["c\n", "d\n"]) {
+    bench.disk.changed = "s was replaced by another file";
+    bench.append(line);
+  }
+  await bench.store.close();
+  // Once, and at the end.
+  assert.equal(bench.requests, 2);
+  assert.deepEqual(bench.log, [
+    "[WARN] serf: Snapshot s was deleted, writing it anew",
+    ATTEMPT,
+    FINISHED,
+  ]);
+  assert.equal(bench.disk.text, "a\nb\nc\nd\n");
 });
