@@ -47,6 +47,7 @@ import type { KeyReport, QueryEvent, SerfEvent } from "../serf/event.ts";
 import { INTERNAL_PREFIX, PING_QUERY } from "../serf/internal_query.ts";
 import { NO_KEY_REPORT } from "../serf/key_manager.ts";
 import type { Member } from "../serf/member.ts";
+import { SharedAddresses } from "../serf/shared_addresses.ts";
 import { type AgentParts, startDriver } from "./agent_driver.ts";
 import type { AgentSettings } from "./config.ts";
 import { EventHandlers } from "./event_handlers.ts";
@@ -137,6 +138,10 @@ export class Agent implements RpcTarget {
       metrics,
     });
     this.subscribeEvents((event) => this.#handlers.handle(event));
+    const shared = new SharedAddresses();
+    this.subscribeEvents((event) => {
+      for (const line of shared.see(event)) this.#warn(line);
+    });
     log.log("INFO", "agent: Serf agent starting");
     this.#driver = startDriver(settings, parts, {
       onEvent: (event) => this.#onEvent(event),

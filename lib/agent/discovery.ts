@@ -17,6 +17,7 @@ import {
   type MdnsInterface,
   type MdnsOptions,
   MdnsResponder,
+  type MissingFamily,
   pollMdns,
 } from "../net/mdns.ts";
 import type { DiscoveredService } from "../net/mdns_message.ts";
@@ -43,6 +44,8 @@ export interface DiscoveryOptions {
   /** Times for tests, ms. */
   readonly pollIntervalMs?: number;
   readonly pollWaitMs?: number;
+  /** Port for tests. */
+  readonly mdnsPort?: number;
 }
 
 export class Discovery {
@@ -60,6 +63,10 @@ export class Discovery {
       options.service,
       mdnsOptions(options),
     );
+    for (const missing of responder.missing) {
+      const [level, text] = missingText(missing);
+      options.log(level, `agent.mdns: ${text}`);
+    }
     return new Discovery(options, responder);
   }
 
@@ -128,6 +135,25 @@ export class Discovery {
 }
 
 function mdnsOptions(options: DiscoveryOptions): MdnsOptions {
-  const { iface, usesIpv4, usesIpv6 } = options;
-  return { iface, usesIpv4, usesIpv6 };
+  const { iface, usesIpv4, usesIpv6, mdnsPort: port } = options;
+  return { iface, usesIpv4, usesIpv6, port };
+}
+
+/**
+ * What the log says about a family without answers. A machine without IPv6 is
+ * nothing to worry about; a port that somebody else has taken is: we go on asking,
+ * from another port, so that half of discovery works and nothing seems wrong.
+ */
+function missingText(
+  { family, isPortTaken, reason }: MissingFamily,
+): [LogLevel, string] {
+  if (!isPortTaken) {
+    return ["DEBUG", `Not listening over ${family}: ${reason}`];
+  }
+  return [
+    "WARN",
+    `Another program holds UDP port 5353 over ${family} and does not share it, ` +
+    "so that others cannot discover this agent there. End that program, have " +
+    `it share the port, or use -mdns-disable-${family.toLowerCase()}`,
+  ];
 }

@@ -34,6 +34,16 @@ export interface MdnsOptions {
   readonly iface?: MdnsInterface | undefined;
   readonly usesIpv4: boolean;
   readonly usesIpv6: boolean;
+  /** Port of the group; 5353 unless given, which only tests do. */
+  readonly port?: number | undefined;
+}
+
+/** A family over which nothing works, and why. */
+export interface MissingFamily {
+  readonly family: "IPv4" | "IPv6";
+  /** Whether another program holds the port and does not share it. */
+  readonly isPortTaken: boolean;
+  readonly reason: string;
 }
 
 interface Family {
@@ -51,10 +61,13 @@ const FOUND_MAX = 1_024;
 
 /** Answers those who ask for our service. */
 export class MdnsResponder {
+  /** The families that questions are not heard over, though they were wanted. */
+  readonly missing: readonly MissingFamily[];
   readonly #sockets: readonly dgram.Socket[];
 
-  private constructor(sockets: readonly dgram.Socket[]) {
+  private constructor({ sockets, missing }: Opened) {
     this.#sockets = sockets;
+    this.missing = missing;
   }
 
   /** @throws {Error} when no family can be listened on */
@@ -62,14 +75,14 @@ export class MdnsResponder {
     service: DiscoveredService,
     options: MdnsOptions,
   ): Promise<MdnsResponder> {
-    const sockets = await openAll(options, async (family) => {
+    const opened = await openAll(options, async (family) => {
       const socket = dgram.createSocket({
         type: family.type,
         reuseAddr: true,
         ...(family.type === "udp6" && { ipv6Only: true }),
       });
       try {
-        await bind(socket, MDNS_PORT);
+        await bind(socket, options.port ?? MDNS_PORT);
         joinGroup(socket, family, options.iface);
       } catch (error) {
         socket.close();
@@ -77,7 +90,7 @@ export class MdnsResponder {
       }
       return socket;
     });
-    for (const socket of sockets) {
+    for (const socket of opened.sockets) {
       socket.on("message", (bytes, from) => {
         if (bytes.length > PACKET_BYTES_MAX) return;
         const answer = answerTo(bytes, service);
@@ -86,7 +99,7 @@ export class MdnsResponder {
       // A packet that could not be sent or read; the next one may be.
       socket.on("error", () => {});
     }
-    return new MdnsResponder(sockets);
+    return new MdnsResponder(opened);
   }
 
   close(): void {
@@ -108,7 +121,7 @@ export async function pollMdns(
 ): Promise<void> {
   const question = encodeServiceQuestion(cluster, options.id);
   const found = new Set<string>();
-  const sockets = await openAll(options, async (family) => {
+  const { sockets } = await openAll(options, async (family) => {
     const socket = dgram.createSocket(family.type);
     socket.on("message", (bytes) => {
       if (bytes.length > PACKET_BYTES_MAX) return;
@@ -121,7 +134,10 @@ export async function pollMdns(
     try {
       await bind(socket, 0);
       leaveBy(socket, family, options.iface);
-      await send(socket, question, family.group);
+      await send(socket, question, {
+        group: family.group,
+        port: options.port ?? MDNS_PORT,
+      });
     } catch (error) {
       socket.close();
       throw error;
@@ -133,26 +149,38 @@ export async function pollMdns(
   for (const socket of sockets) socket.close();
 }
 
+interface Opened {
+  readonly sockets: readonly dgram.Socket[];
+  readonly missing: readonly MissingFamily[];
+}
+
 /** Opens a socket for each family; one that does not work is left out. */
 async function openAll(
   options: MdnsOptions,
   open: (family: Family) => Promise<dgram.Socket>,
-): Promise<dgram.Socket[]> {
+): Promise<Opened> {
   const families = [
     ...(options.usesIpv4 ? [IPV4] : []),
     ...(options.usesIpv6 ? [IPV6] : []),
   ];
   const sockets: dgram.Socket[] = [];
+  const missing: MissingFamily[] = [];
   const errors: string[] = [];
   for (const family of families) {
     try {
       sockets.push(await open(family));
     } catch (error) {
-      errors.push(`${family.group}: ${systemErrorText(error)}`);
+      const reason = systemErrorText(error);
+      errors.push(`${family.group}: ${reason}`);
+      missing.push({
+        family: family === IPV4 ? "IPv4" : "IPv6",
+        isPortTaken: (error as { code?: unknown }).code === "EADDRINUSE",
+        reason,
+      });
     }
   }
   if (sockets.length === 0) throw new Error(errors.join("; "));
-  return sockets;
+  return { sockets, missing };
 }
 
 /** Hears what is sent to the group. */
@@ -196,11 +224,11 @@ function bind(socket: dgram.Socket, port: number): Promise<void> {
 function send(
   socket: dgram.Socket,
   bytes: Uint8Array,
-  group: string,
+  { group, port }: { readonly group: string; readonly port: number },
 ): Promise<void> {
   return new Promise((done, fail) => {
     socket.once("error", fail);
-    socket.send(bytes, MDNS_PORT, group, (error) => {
+    socket.send(bytes, port, group, (error) => {
       socket.off("error", fail);
       if (error === null || error === undefined) done();
       else fail(error);
