@@ -56,6 +56,7 @@ import { openKeyring } from "./keyring.ts";
 import type { AgentLog, LogListener } from "./log.ts";
 import { keptTagsText, openTags, tagStoreOf } from "./own_tags.ts";
 import { openSnapshot } from "./snapshot.ts";
+import { watchSocket } from "./socket_watch.ts";
 import { AgentStartError } from "./start_error.ts";
 import { TagChanger } from "./tag_changer.ts";
 import { refuseOtherTags } from "./tags_file.ts";
@@ -91,6 +92,8 @@ export class Agent implements RpcTarget {
     intervals: [],
   });
   #rpc: RpcServer | undefined;
+  /** Ends the looking after a control port that is a file. */
+  #unwatch: (() => void) | undefined;
   #shutdown: Promise<void> | undefined;
 
   /**
@@ -180,6 +183,12 @@ export class Agent implements RpcTarget {
       throw new RpcStartError(`Error starting RPC listener: ${reason}`, {
         cause: error,
       });
+    }
+    if ("path" in at) {
+      this.#unwatch = watchSocket(
+        at.path,
+        (level, text) => this.log(level, text),
+      );
     }
     return this.#rpc.endpoint;
   }
@@ -433,6 +442,7 @@ export class Agent implements RpcTarget {
 
   async #stop(): Promise<void> {
     this.#info("requesting serf shutdown");
+    this.#unwatch?.();
     this.#handlers.stop();
     await this.#driver.shutdown();
     this.#info("shutdown complete");

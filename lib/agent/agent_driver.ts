@@ -16,7 +16,7 @@ import type { SnapshotStore } from "../net/snapshot_store.ts";
 import { PROFILES } from "../swim/config.ts";
 import type { Keyring } from "../wire/keyring.ts";
 import type { AgentSettings } from "./config.ts";
-import { writeKeyringFile } from "./keyring_file.ts";
+import { keyringFileChange, writeKeyringFile } from "./keyring_file.ts";
 import { AgentStartError, startText } from "./start_error.ts";
 
 /** Longest wait of a member or user event for others of its kind, ms. */
@@ -44,7 +44,7 @@ export function startDriver(
       ...(snapshot && { snapshot }),
       metrics,
       config: driverConfig(settings, keyring),
-      ...keyringSaver(settings),
+      ...keyringSaver(settings, keyring, listeners.onLog),
       ...listeners,
     });
   } catch (error) {
@@ -93,10 +93,28 @@ export function driverConfig(
   };
 }
 
-/** Keeps changes of the keys, where there is a file for them. */
+/**
+ * Keeps changes of the keys, where there is a file for them. The keys in use are
+ * what counts; that the file said something else is logged before it is replaced.
+ */
 function keyringSaver(
   { keyringFile }: AgentSettings,
+  keyring: Keyring | undefined,
+  onLog: DriverOptions["onLog"],
 ): Pick<DriverOptions, "saveKeyring"> {
   if (keyringFile === "") return {};
-  return { saveKeyring: (keys) => writeKeyringFile(keyringFile, keys) };
+  let known = keyring?.keys() ?? [];
+  return {
+    async saveKeyring(keys) {
+      const change = await keyringFileChange(keyringFile, known);
+      if (change !== undefined) {
+        onLog(
+          "WARN",
+          `agent: Keyring file ${change}; it is replaced by the keys in use`,
+        );
+      }
+      await writeKeyringFile(keyringFile, keys);
+      known = [...keys];
+    },
+  };
 }

@@ -73,6 +73,34 @@ export async function writeKeyringFile(
   }
 }
 
+/**
+ * What somebody else has done to the file since we wrote it; `undefined` when it
+ * still says the same. Never fails.
+ *
+ * @param keys those that it had
+ */
+export async function keyringFileChange(
+  path: string,
+  keys: readonly Uint8Array[],
+): Promise<string | undefined> {
+  try {
+    const found = await readKeyringFile(path);
+    return keyText(found) === keyText(keys)
+      ? undefined
+      : `${path} was changed by somebody else`;
+  } catch (error) {
+    const { cause, message } = error as Error;
+    return cause instanceof Deno.errors.NotFound
+      ? `${path} was deleted`
+      : `${path} was changed by somebody else: ${message}`;
+  }
+}
+
+/** A key that stands there twice is one key. */
+function keyText(keys: readonly Uint8Array[]): string {
+  return [...new Set(keys.map((key) => key.toBase64()))].join();
+}
+
 /** Contents of a file with these keys. */
 export function encodeKeyringFile(keys: readonly Uint8Array[]): Uint8Array {
   return utf8Bytes(renderJson(keys.map((key) => key.toBase64())));

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { openKeyring } from "../../lib/agent/keyring.ts";
 import {
   encodeKeyringFile,
+  keyringFileChange,
   readKeyringFile,
   writeKeyringFile,
 } from "../../lib/agent/keyring_file.ts";
@@ -188,4 +189,26 @@ Deno.test("writeKeyringFile() writes no file that would not be read again", asyn
     });
     assert.equal((await readKeyringFile(path)).length, 1_300);
   });
+});
+
+Deno.test("keyringFileChange() tells what somebody else did to the file", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/keyring`;
+  const [one, two] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)];
+  try {
+    await writeKeyringFile(path, [one, one, two]);
+    const change = () => keyringFileChange(path, [one, two]);
+    assert.equal(await change(), undefined);
+    await writeKeyringFile(path, [two, one]);
+    assert.equal(await change(), `${path} was changed by somebody else`);
+    await Deno.writeTextFile(path, "[]");
+    assert.equal(
+      await change(),
+      `${path} was changed by somebody else: Keyring file contains no keys`,
+    );
+    await Deno.remove(path);
+    assert.equal(await change(), `${path} was deleted`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
