@@ -212,25 +212,27 @@ Deno.test("NodeDriver.start() says why it cannot bind", () => {
 });
 
 Deno.test("NodeDriver.start() gives TCP back when UDP cannot be bound", () => {
-  const socket = Deno.listenDatagram({
-    transport: "udp",
-    hostname: "127.0.0.1",
-    port: 0,
-  });
-  const { port } = socket.addr as Deno.NetAddr;
-  try {
-    assert.throws(() => new Node("a", { port }), (error) => {
-      assert.ok(error instanceof BindError);
-      assert.match(
-        error.message,
-        /Failed to start UDP listener on "127.0.0.1"/,
-      );
-      return true;
+  // Another program may hold the same port of TCP; then another one will do.
+  const reasonFor = (): string => {
+    const socket = Deno.listenDatagram({
+      transport: "udp",
+      hostname: "127.0.0.1",
+      port: 0,
     });
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-  } finally {
-    socket.close();
-  }
+    const { port } = socket.addr as Deno.NetAddr;
+    try {
+      new Node("a", { port });
+      return "";
+    } catch (error) {
+      assert.ok(error instanceof BindError);
+      if (error.message.includes("TCP")) return reasonFor();
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return error.message;
+    } finally {
+      socket.close();
+    }
+  };
+  assert.match(reasonFor(), /Failed to start UDP listener on "127.0.0.1"/);
 });
 
 Deno.test("NodeDriver.start() leaves nothing open when a setting is refused", () => {
