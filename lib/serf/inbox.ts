@@ -28,7 +28,7 @@ import type { SerfCore } from "./core.ts";
 import type { OwnIntents } from "./own_intent.ts";
 import type { Queries } from "./query.ts";
 import { type Queues, userMessage } from "./queues.ts";
-import { relayAddress } from "./relay.ts";
+import { isRelayable, relayAddress } from "./relay.ts";
 import type { Roster } from "./roster.ts";
 import type { UserEvents } from "./user_event.ts";
 
@@ -36,7 +36,7 @@ import type { UserEvents } from "./user_event.ts";
 export interface InboxParts {
   readonly core: SerfCore;
   /** Where relayed messages go out. */
-  readonly swim: Pick<SwimEngine, "sendUserMessage">;
+  readonly swim: Pick<SwimEngine, "sendUserMessage" | "mayReply">;
   readonly roster: Roster;
   readonly queues: Queues;
   readonly userEvents: UserEvents;
@@ -153,6 +153,23 @@ export class Inbox {
       core.refuse(
         "ERR",
         `Error forwarding message to ${ip}:${relay.destPort}: no such address`,
+        nowMs,
+      );
+      return;
+    }
+    if (!isRelayable(relay)) {
+      core.refuse(
+        "WARN",
+        `Not forwarding message to ${address}: no query response`,
+        nowMs,
+      );
+      return;
+    }
+    const to = { name: relay.destName, address };
+    if (!swim.mayReply("forwards", to, nowMs)) {
+      core.refuse(
+        "WARN",
+        `Not forwarding message to ${address}: too many go there`,
         nowMs,
       );
       return;

@@ -46,7 +46,7 @@ import {
 
 export interface QueryParts {
   readonly core: SerfCore;
-  readonly swim: Pick<SwimEngine, "sendUserMessage" | "liveCount">;
+  readonly swim: Pick<SwimEngine, "sendUserMessage" | "mayReply" | "liveCount">;
   readonly roster: Roster;
   readonly queues: Queues;
   /** Absent when it comes later, by `provideCompiler`. */

@@ -1,12 +1,15 @@
 /**
- * Where datagrams that a peer asks us to send may go.
+ * Where datagrams that a peer asks us to send may go, and what may be passed on.
  *
  * A query says where its answers go, and a relayed message where it is passed
  * on to. Both are bytes of a peer, so they are looked at before use.
+ *
+ * Only answers to queries are passed on: nothing else is ever relayed, and a relayed
+ * message inside another would let one packet run through many members.
  */
 
 import { formatEndpoint, formatIp } from "../kit/address.ts";
-import type { Relay } from "../wire/serf_messages.ts";
+import { type Relay, SerfMessageType } from "../wire/serf_messages.ts";
 
 /** Names of network interfaces. */
 const ZONE = /^[\w.:-]{1,64}$/;
@@ -43,4 +46,9 @@ export function relayAddress(relay: Relay): string | undefined {
     port: relay.destPort,
     zone: relay.destZone,
   });
+}
+
+/** Whether the message inside is one that members relay. */
+export function isRelayable({ body }: Relay): boolean {
+  return body[0] === SerfMessageType.queryResponse;
 }

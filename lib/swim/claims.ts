@@ -117,13 +117,18 @@ export class Claims {
 
   /**
    * Somebody still passes on an accusation that we have refuted: shows the proof
-   * to whom it came from, who seems to have missed it.
+   * to the member that it came from, which seems to have missed it.
    */
-  #answerStaleClaim(claim: Suspect | Dead, from: string | undefined): void {
+  #answerStaleClaim(
+    claim: Suspect | Dead,
+    from: string | undefined,
+    nowMs: number,
+  ): void {
     const core = this.#core;
     const { self } = core;
     const isOurs = core.isSelf(claim.node) && !core.isLeaving;
     if (self === undefined || from === undefined || !isOurs) return;
+    if (!core.replies.admitStaleClaim(from, nowMs)) return;
     const { node, incarnation } = self;
     const bytes = encodeMessage({ kind: "alive", incarnation, node });
     core.sendBytes(from, bytes, { crc: false });
@@ -288,7 +293,7 @@ export class Claims {
     if (member === undefined) return;
     switch (precedence(member, claim)) {
       case "ignore":
-        this.#answerStaleClaim(claim, from);
+        this.#answerStaleClaim(claim, from, nowMs);
         return;
       case "confirm":
         this.#confirmSuspicion(member, claim, nowMs);
@@ -422,7 +427,7 @@ export class Claims {
     const member = core.members.get(claim.node);
     if (member === undefined) return;
     if (precedence(member, claim) === "ignore") {
-      this.#answerStaleClaim(claim, from);
+      this.#answerStaleClaim(claim, from, nowMs);
       return;
     }
     if (core.isSelf(claim.node) && !core.isLeaving) {

@@ -6,6 +6,7 @@
 
 import type { LogLevel } from "../kit/log.ts";
 import type { Keyring } from "../wire/keyring.ts";
+import type { SwimLimits } from "./limits.ts";
 
 /** The timing that depends on the network between the members. */
 export interface SwimProfile {
@@ -128,6 +129,8 @@ export interface SwimConfig {
    * counted; a hostile peer cannot make the table grow for ever.
    */
   readonly membersMax: number;
+  /** What peers can make us send; `SWIM_LIMITS` unless given. */
+  readonly limits?: SwimLimits;
 }
 
 /** The settings that have no sensible default. */

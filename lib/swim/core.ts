@@ -28,6 +28,7 @@ import { Descriptor, type Member, type MemberView } from "./member.ts";
 import { Membership } from "./membership.ts";
 import { SWIM_METRICS, type SwimMetrics } from "./metrics.ts";
 import type { SwimEvent, SwimOutput } from "./output.ts";
+import { Replies } from "./replies.ts";
 import type { Timer } from "./timer.ts";
 
 /** What an engine cannot make by itself, being a pure function of its inputs. */
@@ -60,6 +61,8 @@ export class SwimCore {
   readonly deadlines = new Deadlines<Timer>();
   readonly awareness: Awareness;
   readonly metrics: SwimMetrics;
+  /** What peers may make us send. */
+  readonly replies: Replies;
   /** Our own incarnation; the first announcement carries 1. */
   incarnation = 0;
   /** Set by a leave: what others say about us is then no longer refuted. */
@@ -112,6 +115,7 @@ export class SwimCore {
     };
     this.broadcasts = new BroadcastQueue(queueOptions);
     this.departures = new BroadcastQueue(queueOptions);
+    this.replies = new Replies(this);
   }
 
   /** Our own row. There is none before the engine was started. */
@@ -239,6 +243,11 @@ export class SwimCore {
     } else {
       this.sendParts(to, [bytes, ...riders], { crc: false });
     }
+  }
+
+  /** Sends one message and nothing else. */
+  sendAlone(to: string, message: Message): void {
+    this.sendBytes(to, encodeMessage(message), { crc: false });
   }
 
   /** Packs parts, each one whole message, into as few packets as allowed. */

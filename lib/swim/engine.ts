@@ -34,6 +34,7 @@ import type { SwimMetrics } from "./metrics.ts";
 import type { OperationId, StreamId, SwimOutput } from "./output.ts";
 import { Prober } from "./probe.ts";
 import { Receipts } from "./receipt.ts";
+import type { HostReply, NamedAddress } from "./replies.ts";
 import { Streams } from "./streams.ts";
 import type { Timer } from "./timer.ts";
 
@@ -121,6 +122,7 @@ export class SwimEngine {
     const core = this.#core;
     this.#packetsReceived.add();
     this.#udpReceived.add(bytes.length);
+    core.replies.beginPacket();
     try {
       const { parts, errors } = core.codec.open(bytes);
       for (const error of errors) this.#refuse(error, from, nowMs);
@@ -243,6 +245,16 @@ export class SwimEngine {
   sendUserMessage(address: string, body: Uint8Array): void {
     const bytes = encodeMessage({ kind: "user", body });
     this.#core.sendBytes(address, bytes, { crc: false });
+  }
+
+  /**
+   * Whether a message may be sent that a peer has asked for. Ask before each
+   * `sendUserMessage` of that kind.
+   *
+   * @param to who gets it in the end, as the peer names it
+   */
+  mayReply(kind: HostReply, to: NamedAddress, nowMs: number): boolean {
+    return this.#core.replies.admitHostReply(kind, to, nowMs);
   }
 
   /**

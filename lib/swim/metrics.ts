@@ -140,6 +140,16 @@ const DEFINITIONS = {
     "",
     "All that was refused: packets, messages, streams and claims about members. The log says which. Rising: a foreign cluster, another key, or an attack",
   ),
+  repliesRefused: counter(
+    "memberlist.reply.refused",
+    "",
+    "What peers asked for and was not sent: several answers to one packet, or more than a destination or all of them may be sent in a second. Rising: somebody uses this node to flood another",
+  ),
+  repliesShortened: counter(
+    "memberlist.reply.shortened",
+    "",
+    "Acks and relayed pings sent without gossip and coordinate, since there were so many. Rising: somebody floods this node with pings",
+  ),
   packetsRefused: counter(
     "memberlist.packets.refused",
     "",

@@ -29,6 +29,7 @@ import type { Ack, IndirectPing, Nack, Ping } from "../wire/messages.ts";
 import type { Claims } from "./claims.ts";
 import type { SwimCore } from "./core.ts";
 import type { Member } from "./member.ts";
+import type { ReplyAddress } from "./replies.ts";
 import type { Timer } from "./timer.ts";
 
 /** First protocol version that answers an indirect ping with a nack. */
@@ -70,7 +71,7 @@ interface Round {
 
 /** A ping that we sent for somebody else. */
 interface Relay {
-  readonly askerAddress: string;
+  readonly asker: ReplyAddress;
   readonly askerSeqNo: number;
   /** Whether a nack is still to be sent. */
   owesNack: boolean;
@@ -301,7 +302,7 @@ export class Prober {
     if (relay === undefined) return;
     this.#relays.delete(ack.seqNo);
     core.deadlines.delete(relay.row);
-    core.sendWithBroadcasts(relay.askerAddress, {
+    core.replies.send(relay.asker, {
       kind: "ack",
       seqNo: relay.askerSeqNo,
       payload: NO_PAYLOAD,
@@ -328,10 +329,12 @@ export class Prober {
       );
       return;
     }
-    core.sendWithBroadcasts(replyAddress(ping, from), {
+    if (!core.replies.admitPing(from, nowMs)) return;
+    const to = core.replies.replyAddress(ping, from, nowMs);
+    core.replies.send(to, {
       kind: "ack",
       seqNo: ping.seqNo,
-      payload: core.host.ackPayload(),
+      payload: to.carries === "nothing" ? NO_PAYLOAD : core.host.ackPayload(),
     });
   }
 
@@ -346,21 +349,24 @@ export class Prober {
       );
       return;
     }
+    const address = formatEndpoint(
+      formatIp(request.target),
+      core.portOf(request.port),
+    );
+    const target = { name: request.node, address };
+    if (!core.replies.admitRelayedPing(from, target, nowMs)) return;
     const seqNo = core.nextSeqNo();
     const { probeTimeoutMs } = core.config.profile;
     const waitMs = probeTimeoutMs * (request.nack ? NACK_SHARE : 1);
     this.#relays.set(seqNo, {
-      askerAddress: replyAddress(request, from),
+      asker: core.replies.replyAddress(request, from, nowMs),
       askerSeqNo: request.seqNo,
       owesNack: request.nack,
       endMs: nowMs + probeTimeoutMs,
       row: core.deadlines.add(nowMs + waitMs, { kind: "relayTimeout", seqNo }),
     });
-    const target = formatEndpoint(
-      formatIp(request.target),
-      core.portOf(request.port),
-    );
-    core.sendWithBroadcasts(target, core.pingTo(request.node, seqNo));
+    const to = core.replies.reach(target, nowMs);
+    core.replies.send(to, core.pingTo(request.node, seqNo));
   }
 
   /**
@@ -378,7 +384,7 @@ export class Prober {
     }
     if (!relay.owesNack) return;
     relay.owesNack = false;
-    core.sendWithBroadcasts(relay.askerAddress, {
+    core.replies.send(relay.asker, {
       kind: "nack",
       seqNo: relay.askerSeqNo,
     });
@@ -386,14 +392,3 @@ export class Prober {
 }
 
 const NO_PAYLOAD = new Uint8Array(0);
-
-/** The announced address of the sender, or where the packet came from. */
-function replyAddress(
-  request: Pick<Ping, "sourceAddr" | "sourcePort">,
-  from: string,
-): string {
-  const { sourceAddr, sourcePort } = request;
-  const isStated = sourcePort !== 0 &&
-    (sourceAddr.length === 4 || sourceAddr.length === 16);
-  return isStated ? formatEndpoint(formatIp(sourceAddr), sourcePort) : from;
-}

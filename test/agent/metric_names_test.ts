@@ -73,6 +73,8 @@ const OURS = [
   "memberlist.pushPull.failed",
   "memberlist.refused",
   "memberlist.refuted",
+  "memberlist.reply.refused",
+  "memberlist.reply.shortened",
   "memberlist.suspicion.confirmed",
   "memberlist.suspicion.expired",
   "memberlist.suspicion.refuted",

@@ -161,3 +161,28 @@ Deno.test("Answers understands the longer form of an IPv4 address", () => {
   parts.queries.arrived(query(5n, 1, { addr, flags: 1 }), 0);
   assert.equal(parts.answersSent[0]?.to, ASKER);
 });
+
+Deno.test("Answers sends no more than the budgets allow", () => {
+  const parts = knowing(5);
+  const changes = { flags: 1, relayFactor: 3 };
+  parts.refusedReplies.add("queryCopies");
+  const event = asked(parts, changes);
+  parts.queries.respond(event, utf8Bytes("x"), 0);
+  assert.equal(parts.answersSent.length, 2, "ack and answer, straight");
+  parts.refusedReplies.add("queryReplies");
+  parts.takeLog();
+  parts.queries.arrived(query(6n, 8, changes), 0);
+  assert.deepEqual(parts.takeLog(), [
+    `[ERR] serf: failed to send ack: too many go to ${ASKER}`,
+  ]);
+  const [next] = parts.take("event").map((output) => output.event);
+  const respond = () =>
+    parts.queries.respond(next as QueryEvent, utf8Bytes("x"), 0);
+  assert.throws(respond, {
+    name: "StateError",
+    message: `${PREFIX}too many go to ${ASKER}`,
+  });
+  parts.refusedReplies.clear();
+  respond();
+  assert.equal(parts.answersSent.length, 6, "it was not answered yet");
+});

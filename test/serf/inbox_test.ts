@@ -18,7 +18,8 @@ class Bench extends Parts {
 
   constructor() {
     super();
-    const swim: Pick<SwimEngine, "sendUserMessage"> = {
+    const swim: Pick<SwimEngine, "sendUserMessage" | "mayReply"> = {
+      mayReply: (kind) => !this.refusedReplies.has(kind),
       sendUserMessage: (address, body) => this.sent.push([address, body]),
     };
     const { core, roster, queues, userEvents, queries, intents } = this;
@@ -164,6 +165,34 @@ Deno.test("Inbox sends a relayed message on unread", () => {
   assert.deepEqual(bench.takeLog(), [
     "[DEBUG] serf: Relaying response to addr: 10.0.0.9:7000",
   ]);
+});
+
+Deno.test("Inbox relays answers alone, and not more than the budgets allow", () => {
+  const bench = new Bench();
+  const relay = (first: number) =>
+    bench.handle({
+      kind: "relay",
+      destAddr: Uint8Array.of(10, 0, 0, 9),
+      destPort: 7946,
+      destZone: "",
+      destName: "asker",
+      body: Uint8Array.of(first, 0x80),
+    });
+  // A user event, a relayed message, and an answer.
+  for (const type of [3, 9, 5]) relay(type);
+  assert.equal(bench.sent.length, 1);
+  bench.refusedReplies.add("forwards");
+  relay(5);
+  assert.equal(bench.sent.length, 1);
+  const start = "[WARN] serf: Not forwarding message to 10.0.0.9:7946: ";
+  assert.deepEqual(
+    bench.takeLog().filter((line) => line.startsWith("[WARN]")),
+    [
+      `${start}no query response`,
+      `${start}no query response`,
+      `${start}too many go there`,
+    ],
+  );
 });
 
 Deno.test("Inbox does not relay to where nothing can be sent", () => {

@@ -16,6 +16,7 @@ import { Queries } from "../../lib/serf/query.ts";
 import { Queues } from "../../lib/serf/queues.ts";
 import { Roster } from "../../lib/serf/roster.ts";
 import { UserEvents } from "../../lib/serf/user_event.ts";
+import type { HostReply } from "../../lib/swim/replies.ts";
 import { MessageType, type NodeDescriptor } from "../../lib/wire/messages.ts";
 import type { Keyring } from "../../lib/wire/keyring.ts";
 import { encodeTags } from "../../lib/wire/serf_messages.ts";
@@ -58,6 +59,8 @@ export class Parts {
   readonly queries: Queries;
   /** Datagrams that were sent, as `address` and Serf message. */
   readonly answersSent: { to: string; body: Uint8Array }[] = [];
+  /** What the SWIM layer does not let us send any more. */
+  readonly refusedReplies = new Set<HostReply>();
   /** Members that the SWIM layer holds for alive. */
   liveCount = 1;
   /** Our tags, as far as queries are concerned. */
@@ -94,6 +97,7 @@ export class Parts {
         get liveCount() {
           return liveCount();
         },
+        mayReply: (kind) => !this.refusedReplies.has(kind),
         sendUserMessage: (to, body) => this.answersSent.push({ to, body }),
       },
       roster: this.roster,

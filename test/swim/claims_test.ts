@@ -1,6 +1,7 @@
 /** What becomes of claims about members, each shown on a few engines in virtual time. */
 
 import assert from "node:assert/strict";
+import { encodeCompound } from "../../lib/wire/compound.ts";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import { type Alive, MessageType } from "../../lib/wire/messages.ts";
 import { suspicionTimeoutMs } from "../../lib/swim/suspicion.ts";
@@ -58,22 +59,26 @@ Deno.test("a suspicion of a newer incarnation starts anew", () => {
   assert.equal(a.stateOf("b"), "dead");
 });
 
-Deno.test("who passes on a refuted accusation is shown the proof", () => {
+Deno.test("a member that passes on a refuted accusation is shown the proof", () => {
   const arena = new Arena();
   const [a, b] = arena.cluster(["a", "b"]) as [Node, Node];
   feed(arena, b, { kind: "suspect", incarnation: 1, node: "b", from: "x" });
   arena.runUntil(() => a.engine.member("b")?.incarnation === 2, 5_000);
   arena.runUntil(() => b.engine.queueDepth === 0, 5_000);
-  b.engine.handlePacket(
-    "10.9.9.9:7946",
-    encodeMessage({ kind: "dead", incarnation: 1, node: "b", from: "x" }),
-    arena.nowMs,
-  );
-  const [packet] = b.engine.drain().filter((output) =>
-    output.kind === "packet"
-  );
-  assert.equal(packet?.to, "10.9.9.9:7946");
+  const answersTo = (from: string) => {
+    const accusation = encodeMessage({
+      kind: "dead",
+      ...{ incarnation: 1, node: "b", from: "x" },
+    });
+    const both = encodeCompound([accusation, accusation]);
+    b.engine.handlePacket(from, both, arena.nowMs);
+    return b.engine.drain().filter((output) => output.kind === "packet");
+  };
+  const [packet, ...more] = answersTo(a.address);
+  assert.equal(packet?.to, a.address);
   assert.equal(packet.bytes[0], MessageType.alive);
+  assert.deepEqual(more, [], "once for each packet");
+  assert.deepEqual(answersTo("10.9.9.9:7946"), [], "a stranger");
 });
 
 Deno.test("a suspected member refutes with a higher incarnation", () => {

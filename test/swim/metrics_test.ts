@@ -6,11 +6,14 @@
  */
 
 import assert from "node:assert/strict";
+import { EMPTY_BYTES } from "../../lib/kit/bytes.ts";
+import { SWIM_LIMITS } from "../../lib/swim/limits.ts";
 import { SWIM_METRICS } from "../../lib/swim/metrics.ts";
 import { Keyring } from "../../lib/wire/keyring.ts";
+import { encodeCompound } from "../../lib/wire/compound.ts";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import { encodeStreamMessage } from "../../lib/wire/stream_body.ts";
-import { type Alive, MessageType } from "../../lib/wire/messages.ts";
+import { type Alive, MessageType, type Ping } from "../../lib/wire/messages.ts";
 import {
   assertChanges,
   changesOf,
@@ -31,6 +34,14 @@ const PACKET_IN = {
   "memberlist.udp.received": "some",
   "memberlist.packets.received": 1,
 } as const;
+
+const STRANGER = "10.9.9.9:7946";
+
+/** A ping that is to be answered where it comes from. */
+function pingOf(seqNo: number): Ping {
+  const source = { sourceAddr: EMPTY_BYTES, sourcePort: 0, sourceNode: "" };
+  return { kind: "ping", seqNo, node: "", ...source };
+}
 
 /** Of the versions that the arena's nodes speak, for push/pulls. */
 function fitting(claim: Alive): Alive {
@@ -196,6 +207,41 @@ const SITUATIONS: readonly Situation[] = [
       "memberlist.packets.received": 1,
       "memberlist.packets.refused": 1,
       "memberlist.refused": 1,
+    },
+  },
+  {
+    what: "several pings of a stranger in one packet",
+    act: (arena) => {
+      const a = arena.add("a");
+      const ping = encodeMessage(pingOf(1));
+      const three = encodeCompound([ping, ping, ping]);
+      return [a, () => a.engine.handlePacket(STRANGER, three, arena.nowMs)];
+    },
+    changes: {
+      ...PACKET_IN,
+      "memberlist.udp.sent": "some",
+      "memberlist.packets.sent": 1,
+      "memberlist.reply.refused": 2,
+      "memberlist.refused": 2,
+    },
+  },
+  {
+    what: "more pings of a stranger than are answered at length",
+    act: (arena) => {
+      const a = arena.add("a");
+      const { burst } = SWIM_LIMITS.fullReplies.perDestination;
+      return [a, () => {
+        for (let i = 0; i < burst + 3; i++) feed(arena, a, pingOf(i));
+      }];
+    },
+    changes: {
+      "memberlist.udp.received": "some",
+      "memberlist.packets.received":
+        SWIM_LIMITS.fullReplies.perDestination.burst + 3,
+      "memberlist.udp.sent": "some",
+      "memberlist.packets.sent": SWIM_LIMITS.fullReplies.perDestination.burst +
+        3,
+      "memberlist.reply.shortened": 3,
     },
   },
   {
