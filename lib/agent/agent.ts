@@ -36,6 +36,7 @@ import {
   unixPathOf,
 } from "../net/rpc_endpoint.ts";
 import { RpcServer, type RpcTarget } from "../net/rpc_server.ts";
+import type { CloseReason } from "../net/serf_node.ts";
 import { listenErrorText, systemErrorText } from "../net/system_error.ts";
 import type {
   RpcKeyRequest,
@@ -75,8 +76,8 @@ const KEY_REQUEST_NAMES = {
 export class RpcStartError extends AgentStartError {}
 
 export class Agent implements RpcTarget {
-  /** Fulfilled when the agent is down. */
-  readonly down: Promise<void>;
+  /** Fulfilled when the agent is down, with the reason. */
+  readonly down: Promise<CloseReason>;
   /** All that the agent and its node count. */
   readonly metrics: Metrics;
 
@@ -84,7 +85,7 @@ export class Agent implements RpcTarget {
   readonly #log: AgentLog;
   readonly #driver: NodeDriver;
   readonly #tagChanger: TagChanger;
-  readonly #onDown: () => void;
+  readonly #onDown: (reason: CloseReason) => void;
   readonly #listeners = new Set<(event: SerfEvent) => void>();
   readonly #handlers: EventHandlers;
   #recentMetrics: () => RpcMetricsReport = () => ({
@@ -128,7 +129,7 @@ export class Agent implements RpcTarget {
     this.metrics = metrics;
     this.#settings = settings;
     this.#log = log;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<CloseReason>();
     this.down = promise;
     this.#onDown = resolve;
     this.#handlers = new EventHandlers({
@@ -151,7 +152,7 @@ export class Agent implements RpcTarget {
       onLog: (level, text) => log.log(level, text),
       onNameLost: () => {
         this.#warn("Serf shutdown detected, quitting");
-        this.shutdown();
+        this.#stopOnce("nameLost");
       },
     });
     this.#tagChanger = new TagChanger(this.#driver, tagStoreOf(settings, log));
@@ -436,11 +437,15 @@ export class Agent implements RpcTarget {
 
   /** Stops everything. Tells the cluster nothing; harmless when repeated. */
   shutdown(): Promise<void> {
-    this.#shutdown ??= this.#stop();
+    return this.#stopOnce("shutdown");
+  }
+
+  #stopOnce(reason: CloseReason): Promise<void> {
+    this.#shutdown ??= this.#stop(reason);
     return this.#shutdown;
   }
 
-  async #stop(): Promise<void> {
+  async #stop(reason: CloseReason): Promise<void> {
     this.#info("requesting serf shutdown");
     this.#unwatch?.();
     this.#handlers.stop();
@@ -448,7 +453,7 @@ export class Agent implements RpcTarget {
     this.#info("shutdown complete");
     // Last, so that monitors see how it ended and a leave gets its answer.
     await this.#rpc?.shutdown();
-    this.#onDown();
+    this.#onDown(reason);
   }
 
   // --- Inside ---------------------------------------------------------------

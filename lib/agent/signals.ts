@@ -5,8 +5,9 @@
  *      ▲ │ │ │               ├──nobody took note: says so──┐
  *      │ │ │ │               └──3 s, or any further signal─┴──▶ exit 1
  *      │ │ │ └──SIGTERM──▶ exit 1
- *      │ │ └──went down by itself (a leave by command)──▶ exit 0
- *      │ │      └──gave up (nobody to join)──▶ exit 1
+ *      │ │ ├──went down by itself, after a leave by command──▶ exit 0
+ *      │ │ │                     └──because its name is another's──▶ exit 1
+ *      │ │ └──gave up (nobody to join)──▶ exit 1
  *      └─SIGHUP──▶ reload
  *
  * Settings may have it that SIGTERM leaves the cluster too, or that SIGINT does
@@ -21,6 +22,7 @@
  */
 
 import { monotonicMs } from "../net/clock.ts";
+import type { CloseReason } from "../net/serf_node.ts";
 
 /** Longest graceful leave, ms. */
 const GRACEFUL_LIMIT_MS = 3_000;
@@ -186,7 +188,7 @@ export interface EndOptions {
 
 /** What is asked of an agent here. */
 export interface EndingAgent {
-  readonly down: Promise<void>;
+  readonly down: Promise<CloseReason>;
   leaveCluster(): Promise<void>;
 }
 
@@ -203,7 +205,8 @@ export async function awaitEnd(
 ): Promise<number> {
   const reloads = new Reloads(() => options.reload());
   const ends: Promise<number>[] = [
-    agent.down.then(() => 0),
+    // Against its will it ends as a failure, so that a supervisor starts it again.
+    agent.down.then((reason) => reason === "shutdown" ? 0 : 1),
     reloads.failure,
   ];
   if (options.gaveUp) ends.push(options.gaveUp.then(() => 1));

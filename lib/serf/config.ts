@@ -80,9 +80,9 @@ export interface SerfConfig {
    */
   readonly queryTimeoutMult: number;
   /**
-   * Whether the members vote when another node claims our name. Who loses shuts
-   * down, and so does who gets no votes at all. Without it both go on, and the
-   * others hold to whichever they met first.
+   * Whether the members vote when another node claims our name. The one that loses
+   * shuts down; while fewer than half of the members answer, nobody does. Without a
+   * vote both go on, and the others hold to whichever they met first.
    */
   readonly enableNameConflictResolution: boolean;
   /**

@@ -2,13 +2,22 @@
  * Two nodes that claim one name: who has to go.
  *
  * Each of the two asks the cluster whose name it is. Every member but those of
- * that name says whom it holds it for, and who is not named by a majority of the
- * answers shuts down. With no answer at all there is no majority either: two
- * nodes of one name that are alone with each other both go. The vote takes its
- * whole time, for a hasty count could end the wrong node.
+ * that name says whom it holds it for:
  *
- * One vote at a time: further conflicts while it runs are logged, and it decides
- * them as well. Upstream holds one for each.
+ *     vote --time is over--> most members that answered name us --> we stay
+ *                       |--> at least half of all have answered --> we shut down
+ *                       +--> fewer, or none at all ---------------> no verdict
+ *
+ * Without a verdict we go on as before. One packet starts a vote, and anybody can
+ * send it; a node that is alone would be ended by it, and a node whose packets are
+ * lost would be too. (Upstream shuts down whenever there is no majority for it, so
+ * also when nobody has answered.) The vote takes its whole time, for a hasty count
+ * could end the wrong node. Only members count, each once. Without encryption
+ * anybody can become a member, and can answer in the name of one.
+ *
+ * One vote at a time, and none for `VOTE_PAUSE_MS` after it, since the whole
+ * cluster answers: further conflicts meanwhile are logged. Upstream holds a vote
+ * for each.
  *
  * Source: serf `serf.go` (handleNodeConflict, resolveNodeConflict) and
  * `internal_query.go` (handleConflict).
@@ -32,6 +41,12 @@ import { type Member, nodeAddress, STATUS_NUMBERS } from "./member.ts";
 import type { Roster } from "./roster.ts";
 import type { QueryManner, QueryParams, QuerySink } from "./running_query.ts";
 
+/**
+ * Time between two votes. A duplicate that stays shows itself at least with the
+ * next push/pull, which takes as long.
+ */
+const VOTE_PAUSE_MS = 30_000;
+
 export interface ConflictParts {
   readonly core: SerfCore;
   readonly roster: Roster;
@@ -49,6 +64,7 @@ export interface ConflictParts {
 export class NameConflicts {
   readonly #parts: ConflictParts;
   #isVoting = false;
+  #nextVoteMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ConflictParts) {
     this.#parts = parts;
@@ -77,7 +93,8 @@ export class NameConflicts {
       `Node name conflicts with another node at ${address}. Names must be unique! (Resolution enabled: ${isResolved})`,
       nowMs,
     );
-    if (isResolved && !this.#isVoting) this.#startVote(nowMs);
+    if (!isResolved || this.#isVoting || nowMs < this.#nextVoteMs) return;
+    this.#startVote(nowMs);
   }
 
   /** Another node asks whom we hold its name for. */
@@ -104,13 +121,16 @@ export class NameConflicts {
   }
 
   #startVote(nowMs: number): void {
-    const { core } = this.#parts;
+    const { core, roster } = this.#parts;
     const vote = new Vote(core);
     const sink: QuerySink = {
       reply: (reply, replyMs) => vote.count(reply, replyMs),
       done: (endMs, error) => {
         this.#isVoting = false;
-        if (error === undefined && !vote.isWon()) this.#parts.onLost(endMs);
+        this.#nextVoteMs = endMs + VOTE_PAUSE_MS;
+        // Whoever is on the way out goes in peace.
+        if (error !== undefined || core.state !== "alive") return;
+        if (vote.end(roster) === "lost") this.#parts.onLost(endMs);
       },
     };
     const params = { name: CONFLICT_QUERY, payload: utf8Bytes(core.name) };
@@ -133,8 +153,8 @@ export class NameConflicts {
 /** The votes about our name. */
 class Vote {
   readonly #core: SerfCore;
-  #responses = 0;
-  #matching = 0;
+  /** By the name of who answered: whether it names us. */
+  readonly #answers = new Map<string, boolean>();
 
   constructor(core: SerfCore) {
     this.#core = core;
@@ -150,13 +170,21 @@ class Vote {
       this.#core.refuse("ERR", error.detail, nowMs);
       return;
     }
-    this.#responses++;
-    if (holder !== undefined && this.#isOurs(holder)) this.#matching++;
+    const isForUs = holder !== undefined && this.#isOurs(holder);
+    this.#answers.set(reply.from, isForUs);
   }
 
-  /** Says how it ended. */
-  isWon(): boolean {
-    const [matching, responses] = [this.#matching, this.#responses];
+  /** Counts the votes of those who are members now, and says how it ended. */
+  end(roster: Roster): "won" | "lost" | "noVerdict" {
+    let [voters, responses, matching] = [0, 0, 0];
+    for (const name of roster.upNames()) {
+      if (name === this.#core.name) continue;
+      voters++;
+      const isForUs = this.#answers.get(name);
+      if (isForUs === undefined) continue;
+      responses++;
+      if (isForUs) matching++;
+    }
     const majority = Math.floor(responses / 2) + 1;
     const score = `[${matching} / ${responses}]`;
     if (matching >= majority) {
@@ -164,13 +192,20 @@ class Vote {
         "INFO",
         `majority in name conflict resolution ${score}`,
       );
-      return true;
+      return "won";
+    }
+    if (responses === 0 || 2 * responses < voters) {
+      this.#core.log(
+        "WARN",
+        `no verdict in name conflict resolution, going on ${score}, of ${voters} members asked`,
+      );
+      return "noVerdict";
     }
     this.#core.log(
       "WARN",
       `minority in name conflict resolution, quiting ${score}`,
     );
-    return false;
+    return "lost";
   }
 
   #isOurs({ addr, port }: MemberRecord): boolean {

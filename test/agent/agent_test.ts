@@ -366,7 +366,7 @@ Deno.test("Agent shuts down when its name is another's", async () => {
   await b.agent.join([a.gossipAddress], false);
   await using impostor = await TestAgent.start("b");
   await impostor.agent.join([a.gossipAddress], false);
-  await impostor.agent.down;
+  assert.equal(await impostor.agent.down, "nameLost");
   const end = impostor.lines.slice(
     impostor.lines.findIndex((line) => line.includes("minority")),
   );

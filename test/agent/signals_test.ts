@@ -200,9 +200,11 @@ Deno.test("awaitEnd() ends with 1 when the agent gave up", async () => {
   );
 });
 
-Deno.test("awaitEnd() ends with 0 when the agent went down by itself", async () => {
-  const agent = { ...agentThat("hangs"), down: Promise.resolve() };
-  assert.deepEqual(await end(agent, signalsOf()), [0, []]);
+Deno.test("awaitEnd() ends with 0 when the agent was told to go down, with 1 when it had to", async () => {
+  for (const [reason, code] of [["shutdown", 0], ["nameLost", 1]] as const) {
+    const agent = { ...agentThat("hangs"), down: Promise.resolve(reason) };
+    assert.deepEqual(await end(agent, signalsOf()), [code, []]);
+  }
 });
 
 Deno.test("awaitEnd() reports a failed leave and waits out the limit", async () => {

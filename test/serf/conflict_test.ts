@@ -12,6 +12,17 @@ import { query } from "./queries.ts";
 
 const SELF_VIEW = { name: SELF, address: "10.0.0.0:7946" } as MemberView;
 
+/** A node that holds so many others for members, `n0` and so on. */
+function knowing(others: number): Parts {
+  const parts = new Parts();
+  parts.roster.joined(nodeOf(SELF, 0), 0);
+  for (let i = 0; i < others; i++) {
+    parts.roster.joined(nodeOf(`n${i}`, 10 + i), 0);
+  }
+  parts.takeLog();
+  return parts;
+}
+
 /** Finds a conflict about our name, and returns how to vote on it. */
 function voting(parts: Parts): (from: string, payload: Uint8Array) => void {
   parts.queries.conflictFound(SELF_VIEW, nodeOf(SELF, 9), 0);
@@ -53,7 +64,6 @@ const NOBODY = encodeConflictResponse(undefined);
 
 Deno.test("NameConflicts goes by the majority of those who answer", () => {
   const cases: [votes: Uint8Array[], stays: boolean, score: string][] = [
-    [[], false, "[0 / 0]"],
     [[US], true, "[1 / 1]"],
     [[THEM], false, "[0 / 1]"],
     [[US, THEM], false, "[1 / 2]"],
@@ -62,7 +72,7 @@ Deno.test("NameConflicts goes by the majority of those who answer", () => {
     [[US, US, NOBODY], true, "[2 / 3]"],
   ];
   for (const [votes, stays, score] of cases) {
-    const parts = new Parts();
+    const parts = knowing(votes.length);
     const vote = voting(parts);
     for (const [i, payload] of votes.entries()) vote(`n${i}`, payload);
     parts.fireTimers(3_199);
@@ -76,14 +86,68 @@ Deno.test("NameConflicts goes by the majority of those who answer", () => {
   }
 });
 
+Deno.test("NameConflicts takes no answers, or those of a few, for no verdict", () => {
+  const cases: [members: number, votes: Uint8Array[], verdict: string][] = [
+    [0, [], "no verdict"],
+    [3, [], "no verdict"],
+    [3, [THEM], "no verdict"],
+    [3, [THEM, THEM], "minority"],
+    [4, [THEM, THEM], "minority"],
+    [5, [THEM, THEM], "no verdict"],
+    // Those who name us are enough, however few they are.
+    [5, [US], "majority"],
+    [5, [US, THEM], "no verdict"],
+  ];
+  for (const [members, votes, verdict] of cases) {
+    const parts = knowing(members);
+    const vote = voting(parts);
+    for (const [i, payload] of votes.entries()) vote(`n${i}`, payload);
+    parts.fireTimers(3_200);
+    const stays = verdict !== "minority";
+    assert.deepEqual(parts.lostAtMs, stays ? [] : [3_200]);
+    const line = parts.takeLog().at(-1) ?? "";
+    assert.ok(line.includes(`: ${verdict} in name conflict resolution`), line);
+    assert.equal(parts.core.state, "alive");
+  }
+  const parts = knowing(3);
+  voting(parts)("n1", THEM);
+  parts.fireTimers(3_200);
+  assert.equal(
+    parts.takeLog().at(-1),
+    "[WARN] serf: no verdict in name conflict resolution, going on [0 / 1], of 3 members asked",
+  );
+});
+
+Deno.test("NameConflicts counts members alone, each of them once", () => {
+  const parts = knowing(3);
+  const vote = voting(parts);
+  parts.roster.gone("n2", 0);
+  for (const name of ["x", "y", "z", SELF, "n2"]) vote(name, THEM);
+  for (let i = 0; i < 3; i++) vote("n0", i === 0 ? US : THEM);
+  parts.fireTimers(3_200);
+  assert.deepEqual(parts.lostAtMs, []);
+  assert.equal(
+    parts.takeLog().at(-1),
+    "[INFO] serf: majority in name conflict resolution [1 / 1]",
+  );
+});
+
+Deno.test("NameConflicts ends nobody that is on its way out", () => {
+  const parts = knowing(1);
+  voting(parts)("n0", THEM);
+  parts.core.become("leaving");
+  parts.fireTimers(3_200);
+  assert.deepEqual(parts.lostAtMs, []);
+});
+
 Deno.test("NameConflicts counts no votes that it cannot read", () => {
-  const parts = new Parts();
+  const parts = knowing(4);
   const vote = voting(parts);
   parts.takeLog();
-  vote("a", new Uint8Array(0));
-  vote("b", Uint8Array.of(5, 0xc0));
-  vote("c", Uint8Array.of(6, 0x81));
-  vote("d", US);
+  vote("n0", new Uint8Array(0));
+  vote("n1", Uint8Array.of(5, 0xc0));
+  vote("n2", Uint8Array.of(6, 0x81));
+  vote("n3", US);
   parts.fireTimers(3_200);
   const log = parts.takeLog();
   assert.equal(log[0], "[ERR] serf: Invalid conflict query response type: []");
@@ -102,28 +166,31 @@ Deno.test("NameConflicts counts no votes that it cannot read", () => {
 });
 
 Deno.test("NameConflicts takes both forms of an address for one", () => {
-  const parts = new Parts();
+  const parts = knowing(1);
   const vote = voting(parts);
   const addr = new Uint8Array(16);
   addr.set([0xff, 0xff, 10, 0, 0, 0], 10);
   const ours = decodeConflictResponse(US);
   assert.ok(ours !== undefined);
-  vote("a", encodeConflictResponse({ ...ours, addr }));
+  vote("n0", encodeConflictResponse({ ...ours, addr }));
   parts.fireTimers(3_200);
   assert.deepEqual(parts.lostAtMs, []);
+  assert.match(parts.takeLog().at(-1) ?? "", /: majority .* \[1 \/ 1\]$/);
 });
 
-Deno.test("NameConflicts holds one vote at a time", () => {
-  const parts = new Parts();
+Deno.test("NameConflicts holds one vote at a time, and pauses after it", () => {
+  const parts = knowing(1);
   const vote = voting(parts);
   parts.queries.conflictFound(SELF_VIEW, nodeOf(SELF, 9), 10);
   assert.equal(parts.queues.depth("Query"), 1);
   const line =
     "[ERR] serf: Node name conflicts with another node at 10.0.0.9:7946. Names must be unique! (Resolution enabled: true)";
   assert.deepEqual(parts.takeLog(), [line, line]);
-  vote("a", US);
+  vote("n0", US);
   parts.fireTimers(3_200);
-  parts.queries.conflictFound(SELF_VIEW, nodeOf(SELF, 9), 4_000);
+  parts.queries.conflictFound(SELF_VIEW, nodeOf(SELF, 9), 33_199);
+  assert.equal(parts.queues.depth("Query"), 1);
+  parts.queries.conflictFound(SELF_VIEW, nodeOf(SELF, 9), 33_200);
   assert.equal(parts.queues.depth("Query"), 2);
 });
 
@@ -209,18 +276,24 @@ Deno.test("a node whose name is another's shuts down, and only that one", () => 
   }
 });
 
-Deno.test("two nodes of one name that are alone both shut down", () => {
+Deno.test("two nodes of one name that are alone both go on, until somebody knows better", () => {
   const { cluster, nodes: [first] } = joined(["a"]);
+  const a = first as Node;
   const second = cluster.start("a");
-  cluster.finish(second, cluster.join(second, first as Node));
+  cluster.finish(second, cluster.join(second, a));
+  const line =
+    "[WARN] serf: no verdict in name conflict resolution, going on [0 / 0], of 0 members asked";
   cluster.runUntil(
-    () => second.hasStopped && (first as Node).hasStopped,
+    () => [a, second].every(({ log }) => log.includes(line)),
     10_000,
-    "both go",
+    "no verdict",
   );
-  for (const { log } of [first as Node, second]) {
-    assert.ok(log.includes(
-      "[WARN] serf: minority in name conflict resolution, quiting [0 / 0]",
-    ));
-  }
+  const voter = cluster.start("b");
+  cluster.finish(voter, cluster.join(voter, a));
+  cluster.run(30_000);
+  cluster.finish(second, cluster.join(second, voter));
+  cluster.runUntil(() => second.hasStopped, 60_000, "the second one goes");
+  cluster.run(10_000);
+  assert.equal(a.hasStopped, false);
+  assert.deepEqual(a.statuses(), ["a: alive", "b: alive"]);
 });
