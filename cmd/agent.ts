@@ -41,6 +41,7 @@ import { monotonicMs, wallClock } from "../lib/net/clock.ts";
 import { seededRandom } from "../lib/net/entropy.ts";
 import { interfaceAddresses } from "../lib/net/interfaces.ts";
 import type { MdnsInterface } from "../lib/net/mdns.ts";
+import { MDNS_METRICS } from "../lib/net/metrics.ts";
 import { checkAgent } from "./agent_check.ts";
 import { AgentConsole, startUpFacts } from "./agent_console.ts";
 import {
@@ -369,6 +370,7 @@ async function discover(
       usesIpv6,
       join: (addresses) => agent.join(addresses, replayOnJoin),
       log: (level, text) => log.log(level, text),
+      onRefused: () => agent.metrics.of(MDNS_METRICS).refused.add(),
       randomId: () => random.uint32() & 0xffff,
     });
   } catch (cause) {

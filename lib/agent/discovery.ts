@@ -39,6 +39,8 @@ export interface DiscoveryOptions {
   /** @returns how many addresses were contacted */
   join(addresses: readonly string[]): Promise<number>;
   log(level: LogLevel, text: string): void;
+  /** A question was not answered, since there were too many. */
+  onRefused(): void;
   /** 16 random bits. */
   randomId(): number;
   /** Times for tests, ms. */
@@ -62,6 +64,7 @@ export class Discovery {
     const responder = await MdnsResponder.start(
       options.service,
       mdnsOptions(options),
+      () => options.onRefused(),
     );
     for (const missing of responder.missing) {
       const [level, text] = missingText(missing);

@@ -15,6 +15,8 @@
  */
 
 import dgram from "node:dgram";
+import { monotonicMs } from "./clock.ts";
+import { MdnsBudget } from "./mdns_budget.ts";
 import {
   answerTo,
   type DiscoveredService,
@@ -70,10 +72,14 @@ export class MdnsResponder {
     this.missing = missing;
   }
 
-  /** @throws {Error} when no family can be listened on */
+  /**
+   * @param onRefused called for each question that is one too many
+   * @throws {Error} when no family can be listened on
+   */
   static async start(
     service: DiscoveredService,
     options: MdnsOptions,
+    onRefused: () => void = () => {},
   ): Promise<MdnsResponder> {
     const opened = await openAll(options, async (family) => {
       const socket = dgram.createSocket({
@@ -90,11 +96,15 @@ export class MdnsResponder {
       }
       return socket;
     });
+    const budget = new MdnsBudget();
     for (const socket of opened.sockets) {
       socket.on("message", (bytes, from) => {
         if (bytes.length > PACKET_BYTES_MAX) return;
         const answer = answerTo(bytes, service);
-        if (answer !== undefined) socket.send(answer, from.port, from.address);
+        if (answer === undefined) return;
+        if (budget.take(from.address, monotonicMs())) {
+          socket.send(answer, from.port, from.address);
+        } else onRefused();
       });
       // A packet that could not be sent or read; the next one may be.
       socket.on("error", () => {});

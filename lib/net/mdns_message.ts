@@ -99,14 +99,21 @@ export function answerTo(
 ): Uint8Array | undefined {
   const packet = decode(bytes);
   if (packet?.type !== "query") return undefined;
-  const answers = (packet.questions ?? []).slice(0, RECORDS_MAX)
-    .flatMap((question) => recordsFor(question, service));
-  if (answers.length === 0) return undefined;
+  // Each record once, however often it is asked for: a question of 6 bytes is
+  // answered with 250.
+  const answers = new Map<string, Answer>();
+  for (const question of (packet.questions ?? []).slice(0, RECORDS_MAX)) {
+    for (const record of recordsFor(question, service)) {
+      const key = `${record.type} ${record.name}`;
+      if (!answers.has(key)) answers.set(key, record);
+    }
+  }
+  if (answers.size === 0) return undefined;
   return dns.encode({
     type: "response",
     id: 0,
     flags: dns.AUTHORITATIVE_ANSWER,
-    answers: answers.slice(0, RECORDS_MAX),
+    answers: [...answers.values()],
   });
 }
 

@@ -96,3 +96,16 @@ export const RPC_METRICS: MetricSet<typeof RPC_DEFINITIONS> = new MetricSet(
 );
 
 export type RpcMetrics = Instruments<typeof RPC_DEFINITIONS>;
+
+/** Of discovery on the local network. */
+const MDNS_DEFINITIONS = {
+  refused: counter(
+    "agent.mdns.refused",
+    "",
+    "Questions of discovery that were not answered, since there were too many of one host or of all. Rising: somebody uses this agent to flood another host",
+  ),
+} as const;
+
+export const MDNS_METRICS: MetricSet<typeof MDNS_DEFINITIONS> = new MetricSet(
+  MDNS_DEFINITIONS,
+);

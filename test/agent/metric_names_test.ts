@@ -9,7 +9,11 @@ import { LOG_METRICS } from "../../lib/agent/log_metrics.ts";
 import { RUNTIME_METRICS } from "../../lib/agent/runtime_metrics.ts";
 import { HANDLER_METRICS } from "../../lib/agent/event_handlers.ts";
 import { TELEMETRY_METRICS } from "../../lib/agent/telemetry.ts";
-import { NET_METRICS, RPC_METRICS } from "../../lib/net/metrics.ts";
+import {
+  MDNS_METRICS,
+  NET_METRICS,
+  RPC_METRICS,
+} from "../../lib/net/metrics.ts";
 import { SERF_METRICS } from "../../lib/serf/metrics.ts";
 import { SWIM_METRICS } from "../../lib/swim/metrics.ts";
 import { fullName } from "../kit/metric_changes.ts";
@@ -59,6 +63,7 @@ const OURS = [
   "agent.ipc.refused",
   "agent.ipc.timeout",
   "agent.ipc.unlogged",
+  "agent.mdns.refused",
   "agent.metrics.dropped",
   "agent.output.dropped",
   "agent.syslog.dropped",
@@ -114,6 +119,7 @@ const definitions = [
   SERF_METRICS,
   NET_METRICS,
   RPC_METRICS,
+  MDNS_METRICS,
   RUNTIME_METRICS,
   HANDLER_METRICS,
   TELEMETRY_METRICS,

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { MdnsResponder, pollMdns } from "../../lib/net/mdns.ts";
+import { MdnsBudget } from "../../lib/net/mdns_budget.ts";
 import {
   answerTo,
   type DiscoveredService,
@@ -66,6 +67,32 @@ Deno.test("answerTo() says what HashiCorp's agents say, in their order", () => {
   assert.equal(answerTo(question, { ...D1, cluster: "other" }), undefined);
   assert.equal(answerTo(answer, D1), undefined, "an answer is no question");
   assert.equal(answerTo(new Uint8Array(5), D1), undefined);
+});
+
+Deno.test("answerTo() gives each record once, however often it is asked for", () => {
+  const question = Uint8Array.fromHex(RECORDED.own_query_hex);
+  const answer = answerTo(question, D1);
+  // The question again and again, each time as a pointer to the first one.
+  const repeated = [...question];
+  const count = 200;
+  for (let i = 1; i < count; i++) {
+    repeated.push(0xc0, 12, ...question.subarray(-4));
+  }
+  repeated[5] = count;
+  const bytes = Uint8Array.from(repeated);
+  assert.deepEqual(answerTo(bytes, D1), answer);
+});
+
+Deno.test("MdnsBudget answers so many questions of one host, and of all", () => {
+  const budget = new MdnsBudget();
+  const countOf = (hostOf: (i: number) => string, nowMs: number) => {
+    let count = 0;
+    while (budget.take(hostOf(count), nowMs)) count++;
+    return count;
+  };
+  assert.equal(countOf(() => "10.0.0.1", 0), 64);
+  assert.equal(countOf(() => "10.0.0.1", 1_000), 4);
+  assert.equal(countOf((i) => `10.1.0.${i}`, 100_000), 1_024);
 });
 
 Deno.test("answerTo() and endpointsIn() know IPv6 addresses", () => {

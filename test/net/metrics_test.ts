@@ -8,6 +8,10 @@ import { PROFILES } from "../../lib/swim/config.ts";
 import { SWIM_METRICS } from "../../lib/swim/metrics.ts";
 import { SILENT_STREAMS_MAX } from "../../lib/swim/inbound_streams.ts";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
+import {
+  encodeSerfMessage,
+  SerfMessageType,
+} from "../../lib/wire/serf_messages.ts";
 import { until } from "./deadline.ts";
 
 /** More than the engine takes, and than the driver holds while it closes some. */
@@ -53,16 +57,17 @@ Deno.test("NodeDriver.metrics count packets that the system does not send", asyn
   const stranger = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
   try {
     const net = a.metrics.of(NET_METRICS);
-    // The answer would go to an address that our socket cannot send to.
-    const ping = encodeMessage({
-      kind: "ping",
-      seqNo: 1,
-      node: "a",
-      sourceAddr: new Uint8Array(16).fill(1, 15),
-      sourcePort: 9,
-      sourceNode: "x",
+    // To be passed on to an address that our socket cannot send to.
+    const body = encodeSerfMessage({
+      kind: "relay",
+      destAddr: new Uint8Array(16).fill(1, 15),
+      destPort: 9,
+      destZone: "",
+      destName: "x",
+      body: Uint8Array.of(SerfMessageType.queryResponse),
     });
-    await stranger.send(ping, { transport: "udp", hostname, port });
+    const relayed = encodeMessage({ kind: "user", body });
+    await stranger.send(relayed, { transport: "udp", hostname, port });
     await until("the failure", () => net.udpSendsFailed.value === 1);
     assert.ok(log.some((line) => line.includes("Failed to send UDP packet")));
   } finally {
