@@ -160,10 +160,12 @@ export {
   type SwimConfig,
   type SwimProfile,
 } from "./swim/config.ts";
+export type { ReplyRates, SwimLimits } from "./swim/limits.ts";
 export type { DriverOutput, OperationId, StreamId } from "./swim/output.ts";
 export type { SealOptions } from "./wire/aead.ts";
 export type { EncryptionVersion } from "./wire/seal_size.ts";
 export type { Keyring } from "./wire/keyring.ts";
+export type { BudgetRate } from "./kit/budget.ts";
 export type { CompileExpression, Matcher } from "./kit/expression.ts";
 export { LOG_LEVELS, type LogLevel } from "./kit/log.ts";
 export { Random } from "./kit/random.ts";

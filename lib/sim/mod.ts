@@ -109,6 +109,7 @@ export { type Belief, type FalseFailure, Views } from "./views.ts";
 
 // What engines take and tell, as in the entry `@serf/serf`.
 export type { Coordinate } from "../coordinate/coordinate.ts";
+export type { BudgetRate } from "../kit/budget.ts";
 export type { LogLevel } from "../kit/log.ts";
 export type { Random } from "../kit/random.ts";
 export type { SerfConfig } from "../serf/config.ts";
@@ -138,6 +139,7 @@ export type {
   SnapshotComplaint,
 } from "../serf/snapshot_file.ts";
 export type { SwimConfig } from "../swim/config.ts";
+export type { ReplyRates, SwimLimits } from "../swim/limits.ts";
 export type { DriverOutput, OperationId, StreamId } from "../swim/output.ts";
 export type { SealOptions } from "../wire/aead.ts";
 export type { EncryptionVersion } from "../wire/seal_size.ts";

@@ -29,7 +29,7 @@ import { type ReplyRates, SWIM_LIMITS, type SwimLimits } from "./limits.ts";
  * Destinations whose budgets are remembered, of each kind. A node that spends on
  * more at the same time is held by the budgets over all.
  */
-const DESTINATIONS_MAX = 64;
+const DESTINATIONS_MAX = 32;
 
 /** What a packet asks for that is answered a few times only. */
 type PacketRequest = "ping" | "indirectPing" | "staleClaim";
