@@ -27,6 +27,7 @@ async function linesWith(reuseAddr: boolean): Promise<string[]> {
     ...{ usesIpv4: true, usesIpv6: true, mdnsPort: port, randomId: () => 7 },
     ...{ pollIntervalMs: 50, pollWaitMs: 50 },
     log: (level: string, text: string) => lines.push(`[${level}] ${text}`),
+    onRefused: () => {},
   };
   const one = await Discovery.start({
     ...options,
