@@ -133,6 +133,7 @@ export {
   type SwimView,
 } from "./serf/engine.ts";
 export { type GivenSwim, type SerfConfig, serfConfig } from "./serf/config.ts";
+export type { SerfLimits } from "./serf/limits.ts";
 export type { SnapshotConfig } from "./serf/snapshot.ts";
 export {
   readSnapshot,

@@ -6,6 +6,7 @@ import {
   swimConfig,
 } from "../swim/config.ts";
 import { nameLengthProblem } from "../swim/name_limit.ts";
+import type { SerfLimits } from "./limits.ts";
 import { nodeNameProblem } from "./node_name.ts";
 import type { SnapshotConfig } from "./snapshot.ts";
 
@@ -111,6 +112,8 @@ export interface SerfConfig {
    * is recorded.
    */
   readonly snapshot?: SnapshotConfig;
+  /** What peers can make us do; `SERF_LIMITS` unless given. */
+  readonly limits?: SerfLimits;
 }
 
 /** Oldest and newest Serf protocol that we speak. */

@@ -204,6 +204,7 @@ export class SerfEngine {
 
   /** A datagram came. @param from `ip:port` of its sender */
   handlePacket(from: string, bytes: Uint8Array, nowMs: number): void {
+    this.#queries.beginPacket();
     this.#swim.handlePacket(from, bytes, nowMs);
     this.#settle(nowMs);
   }
@@ -217,6 +218,7 @@ export class SerfEngine {
 
   /** The peer of a stream has sent bytes, in any portion. */
   handleStreamData(id: StreamId, bytes: Uint8Array, nowMs: number): void {
+    this.#queries.beginPacket();
     this.#swim.handleStreamData(id, bytes, nowMs);
     this.#settle(nowMs);
   }
@@ -534,7 +536,7 @@ export class SerfEngine {
       case "conflict":
         return this.#queries.conflictFound(event.existing, event.other, nowMs);
       case "userMessage":
-        return this.#inbox.handle(event.body, nowMs);
+        return this.#inbox.handle(event.body, nowMs, event.from);
       case "remoteState": {
         const ignoreOld = event.isJoin && this.#joins.isIgnoringOld;
         const mustRefute = this.#pushPulls.merge(event.body, ignoreOld, nowMs);

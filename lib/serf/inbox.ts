@@ -89,8 +89,11 @@ export class Inbox {
     this.#msgsReceived = parts.core.metrics.msgsReceived;
   }
 
-  /** @param body type byte and message; may be a view into a packet */
-  handle(body: Uint8Array, nowMs: number): void {
+  /**
+   * @param body type byte and message; may be a view into a packet
+   * @param from address that it came from
+   */
+  handle(body: Uint8Array, nowMs: number, from = ""): void {
     if (body.length === 0) return;
     this.#msgsReceived.record(body.length);
     const message = this.#decode(body, nowMs);
@@ -104,7 +107,7 @@ export class Inbox {
       case "userEvent":
         return this.#onUserEvent(message, body, nowMs);
       case "query":
-        return this.#onQuery(message, body, nowMs);
+        return this.#onQuery(message, body, nowMs, from);
       case "queryResponse":
         this.#trace("messageQueryResponseType", message.from);
         return this.#parts.queries.responseArrived(message, nowMs);
@@ -137,10 +140,15 @@ export class Inbox {
     if (isNew) queues.put("Event", passedOn(event, body));
   }
 
-  #onQuery(query: QueryMessage, body: Uint8Array, nowMs: number): void {
+  #onQuery(
+    query: QueryMessage,
+    body: Uint8Array,
+    nowMs: number,
+    from: string,
+  ): void {
     const { queries, queues } = this.#parts;
     this.#trace("messageQueryType", query.name);
-    const isPassedOn = queries.arrived(query, nowMs);
+    const isPassedOn = queries.arrived(query, nowMs, from);
     if (isPassedOn) queues.put("Query", passedOn(query, body));
   }
 

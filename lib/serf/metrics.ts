@@ -145,6 +145,11 @@ const DEFINITIONS = {
     "",
     "Queries older than what is remembered, or too many of one time",
   ),
+  filtersRefused: counter(
+    "serf.query_filter_refused",
+    "",
+    "Queries that this node took for others', since the expressions in their filters were more work than it spends on that. Any: somebody asks for too much, or attacks",
+  ),
   responsesDropped: counter(
     "serf.query_response_dropped",
     "",

@@ -155,9 +155,19 @@ export class Queries {
     this.#arrived.ignoreBefore(ltime);
   }
 
-  /** @returns whether the query is new and may be passed on */
-  arrived(query: QueryMessage, nowMs: number): boolean {
-    return this.#arrived.arrived(query, nowMs);
+  /** Messages that come from now on came with another packet. */
+  beginPacket(): void {
+    this.#arrived.beginPacket();
+  }
+
+  /**
+   * A query of another member.
+   *
+   * @param from address that it came from
+   * @returns whether the query is new and may be passed on
+   */
+  arrived(query: QueryMessage, nowMs: number, from = ""): boolean {
+    return this.#arrived.arrived(query, from, nowMs);
   }
 
   /** An ack or an answer. */
@@ -214,7 +224,7 @@ export class Queries {
       nowMs,
     );
     if (operation !== undefined) this.#ltimes.set(operation, message.ltime);
-    this.#arrived.arrived(message, nowMs);
+    this.#arrived.arrived(message, undefined, nowMs);
     queues.put("Query", userMessage(body));
     return message.ltime;
   }

@@ -13,7 +13,10 @@
  * ring `QUERIES_MAX`; upstream has no limit. See `ltime_ring.ts`.
  *
  * The compiler for filters with expressions may be missing at first. Queries that
- * need it then wait, at most `WAITING_MAX` of them; more match nobody.
+ * need it then wait, at most `WAITING_MAX` of them; more match nobody. Nor do those
+ * whose expressions are more work than may be spent on them (`expressions.ts`).
+ * They are passed on all the same: others have budgets of their own, and a query
+ * must not end at the first member that is short of it.
  *
  * Source: serf `serf.go` (handleQuery).
  */
@@ -24,7 +27,9 @@ import { QueryFlag, type QueryMessage } from "../wire/serf_messages.ts";
 import type { Answers } from "./answer.ts";
 import type { SerfCore } from "./core.ts";
 import type { QueryEvent } from "./event.ts";
+import { Expressions, type QuerySource } from "./expressions.ts";
 import type { InternalQueries } from "./internal_query.ts";
+import { SERF_LIMITS } from "./limits.ts";
 import { LTimeRing } from "./ltime_ring.ts";
 import { judgeFilters } from "./query_filter.ts";
 
@@ -48,13 +53,14 @@ interface WaitingQuery {
   readonly event: QueryEvent;
   readonly filters: readonly Uint8Array[];
   readonly wantsAck: boolean;
+  readonly source: QuerySource;
 }
 
 export class ArrivedQueries {
   readonly #parts: ArrivalParts;
   /** Numbers of the queries of each time. */
   readonly #ring: LTimeRing<number>;
-  #compile: CompileExpression | undefined;
+  readonly #expressions: Expressions;
   #waiting: WaitingQuery[] = [];
   /** Earlier queries are none of our business. */
   #minTime = 0n;
@@ -62,7 +68,8 @@ export class ArrivedQueries {
   /** @param compile absent when it comes later, by `provideCompiler` */
   constructor(parts: ArrivalParts, compile: CompileExpression | undefined) {
     this.#parts = parts;
-    this.#compile = compile;
+    const { limits = SERF_LIMITS } = parts.core.config;
+    this.#expressions = new Expressions(limits, compile);
     this.#ring = new LTimeRing({
       slots: parts.core.config.queryBuffer,
       itemsPerTimeMax: QUERIES_PER_LTIME_MAX,
@@ -76,24 +83,33 @@ export class ArrivedQueries {
     if (ltime > this.#minTime) this.#minTime = ltime;
   }
 
+  /** Queries of others that come from now on came with another packet. */
+  beginPacket(): void {
+    this.#expressions.beginPacket();
+  }
+
   /** @returns whether the query is new and may be passed on */
-  arrived(query: QueryMessage, nowMs: number): boolean {
+  arrived(query: QueryMessage, source: QuerySource, nowMs: number): boolean {
     if (!this.#isNew(query, nowMs)) return false;
     this.#parts.core.metrics.queries.add(query.name);
     this.#judge({
       event: eventOf(query, nowMs),
       filters: query.filters,
       wantsAck: (query.flags & QueryFlag.ack) !== 0,
+      source,
     }, nowMs);
     return (query.flags & QueryFlag.noBroadcast) === 0;
   }
 
   /** Goes on with the queries that waited for a compiler. */
   provideCompiler(compile: CompileExpression, nowMs: number): void {
-    this.#compile = compile;
+    this.#expressions.provideCompiler(compile);
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const query of waiting) this.#judge(query, nowMs);
+    for (const query of waiting) {
+      this.#expressions.beginPacket();
+      this.#judge(query, nowMs);
+    }
   }
 
   #isNew(query: QueryMessage, nowMs: number): boolean {
@@ -125,7 +141,8 @@ export class ArrivedQueries {
   #judge(query: WaitingQuery, nowMs: number): void {
     const { core } = this.#parts;
     const subject = { name: core.name, tags: this.#parts.ownTags() };
-    const verdict = judgeFilters(query.filters, subject, this.#compile);
+    const test = this.#expressions.forQuery(query.source, nowMs);
+    const verdict = judgeFilters(query.filters, subject, test);
     switch (verdict.kind) {
       case "match":
         return this.#deliver(query, nowMs);
@@ -133,6 +150,14 @@ export class ArrivedQueries {
         if (verdict.complaint !== undefined) {
           core.refuse("WARN", verdict.complaint, nowMs);
         }
+        return;
+      case "overBudget":
+        core.metrics.filtersRefused.add();
+        core.refuse(
+          "WARN",
+          `the filters of recent queries are too much work, not answering ${query.event.name}`,
+          nowMs,
+        );
         return;
       case "needsCompiler":
         return this.#wait(query, nowMs);

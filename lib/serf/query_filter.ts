@@ -9,20 +9,17 @@
  *
  * Filters come from peers. A query may hold at most `TAG_FILTERS_MAX` of them
  * with an expression, and expressions of a size of `EXPRESSION_SIZE_MAX`
- * altogether, some 300 ms of work at the worst; with more it matches nobody.
- * Upstream has no limit, and crashes on an element without a single byte.
+ * altogether; with more it matches nobody. It also matches nobody when the queries
+ * of late have asked for too much work; see `expressions.ts`. Upstream has no
+ * limit, and crashes on an element without a single byte.
  *
  * Source: serf `query.go` (shouldProcessQuery).
  */
 
-import {
-  type CompileExpression,
-  EXPRESSION_SIZE_MAX,
-  expressionSize,
-  isPlainExpression,
-} from "../kit/expression.ts";
+import { unreachable } from "../kit/assert.ts";
 import { decodeFilter, type Filter } from "../wire/serf_messages.ts";
 import { WireError } from "../wire/wire_error.ts";
+import type { TestExpression } from "./expressions.ts";
 
 /** Most filters for tags in one query. */
 const TAG_FILTERS_MAX = 64;
@@ -38,8 +35,14 @@ export type FilterVerdict =
   /** `complaint` says what was wrong with the filters, if something was. */
   | { readonly kind: "noMatch"; readonly complaint?: string }
   /** There is an expression, and nothing to compile it with. */
-  | { readonly kind: "needsCompiler" };
+  | { readonly kind: "needsCompiler" }
+  /** The expressions are more work than may be spent now. */
+  | { readonly kind: "overBudget" };
 
+const TOO_MANY: FilterVerdict = {
+  kind: "noMatch",
+  complaint: "query has too many filters",
+};
 const MATCH: FilterVerdict = { kind: "match" };
 const NO_MATCH: FilterVerdict = { kind: "noMatch" };
 
@@ -47,15 +50,14 @@ const NO_MATCH: FilterVerdict = { kind: "noMatch" };
  * Whether a query is for us. Never throws because of the filters.
  *
  * @param encoded the filters of a query as they came
- * @param compile absent as long as there is none
+ * @param test judges expressions; one for each query
  */
 export function judgeFilters(
   encoded: readonly Uint8Array[],
   subject: FilterSubject,
-  compile: CompileExpression | undefined,
+  test: TestExpression,
 ): FilterVerdict {
   let tagFilters = 0;
-  let size = 0;
   for (const bytes of encoded) {
     let filter: Filter;
     try {
@@ -69,27 +71,33 @@ export function judgeFilters(
       continue;
     }
     tagFilters++;
-    size += expressionSize(filter.expr);
-    if (tagFilters > TAG_FILTERS_MAX || size > EXPRESSION_SIZE_MAX) {
-      return { kind: "noMatch", complaint: "query has too many filters" };
-    }
-    const verdict = judgeTag(filter, subject, compile);
+    if (tagFilters > TAG_FILTERS_MAX) return TOO_MANY;
+    const verdict = judgeTag(filter, subject, test);
     if (verdict.kind !== "match") return verdict;
   }
   return MATCH;
 }
 
 function judgeTag(
-  filter: Extract<Filter, { kind: "tag" }>,
+  { tag, expr }: Extract<Filter, { kind: "tag" }>,
   subject: FilterSubject,
-  compile: CompileExpression | undefined,
+  test: TestExpression,
 ): FilterVerdict {
-  const { tag, expr } = filter;
-  const value = subject.tags.get(tag) ?? "";
-  if (isPlainExpression(expr)) return value.includes(expr) ? MATCH : NO_MATCH;
-  if (compile === undefined) return { kind: "needsCompiler" };
   try {
-    return compile(expr)(value) ? MATCH : NO_MATCH;
+    const outcome = test(expr, subject.tags.get(tag) ?? "");
+    switch (outcome) {
+      case "match":
+        return MATCH;
+      case "noMatch":
+        return NO_MATCH;
+      case "tooLarge":
+        return TOO_MANY;
+      case "needsCompiler":
+      case "overBudget":
+        return { kind: outcome };
+      default:
+        return unreachable(outcome);
+    }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     return {

@@ -113,6 +113,7 @@ export type { BudgetRate } from "../kit/budget.ts";
 export type { LogLevel } from "../kit/log.ts";
 export type { Random } from "../kit/random.ts";
 export type { SerfConfig } from "../serf/config.ts";
+export type { SerfLimits } from "../serf/limits.ts";
 export type {
   EngineSeeds,
   JoinTarget,

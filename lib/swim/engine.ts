@@ -354,6 +354,7 @@ export class SwimEngine {
         return this.#core.emitEvent({
           type: "userMessage",
           body: message.body,
+          from,
         });
       default:
         return unreachable(message);

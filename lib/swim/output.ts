@@ -25,7 +25,12 @@ export type SwimEvent =
     readonly existing: MemberView;
     readonly other: NodeDescriptor;
   }
-  | { readonly type: "userMessage"; readonly body: Uint8Array }
+  | {
+    readonly type: "userMessage";
+    readonly body: Uint8Array;
+    /** `ip:port` that the packet or stream came from. */
+    readonly from: string;
+  }
   | {
     readonly type: "remoteState";
     readonly body: Uint8Array;

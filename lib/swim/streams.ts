@@ -349,7 +349,7 @@ export class Streams {
       }
       case "user":
         if (message.body.length > 0) {
-          core.emitEvent({ type: "userMessage", body: message.body });
+          core.emitEvent({ type: "userMessage", body: message.body, from });
         }
         break;
       case "ack":

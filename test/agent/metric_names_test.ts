@@ -97,6 +97,7 @@ const OURS = [
   "serf.members.leaving",
   "serf.members.left",
   "serf.query_dropped",
+  "serf.query_filter_refused",
   "serf.query_response_dropped",
   "serf.queue_dropped.Event",
   "serf.queue_dropped.Intent",

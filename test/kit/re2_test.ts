@@ -79,8 +79,18 @@ Deno.test("expressionSize() counts what repetitions are short for", () => {
     ["((a{10}){10}){10}", 1_110],
     [".{1000}".repeat(3), 3_000],
     ["(a|b{10}){10}", 130],
-    ["\\pL{100}", 100],
-    ["\\p{Greek}{100}", 100],
+    ["[a-c]{100}", 100],
+    // Classes of Unicode have hundreds of ranges.
+    ["\\pL{100}", 416],
+    ["\\p{Greek}{100}", 416],
+    ["[^\\PL_]{100}", 516],
+    ["(?i)\\pL{100}", 467],
+    // Each character of a range is folded, as far as there are other cases.
+    ["(?i)[a-c]{100}", 104],
+    ["(?i)[!-\uff9f]{100}", 614],
+    ["(?i:[\\x{41}-\\x{10ffff}])", 984],
+    ["[!-\uff9f]{100}", 100],
+    [`[${"\u0101".repeat(300)}]{100}`, 307],
     ["[[:alpha:]]{100}", 100],
     ["[]{9}]{100}", 100],
     // What only looks like a repetition is as long as it is written.

@@ -13,7 +13,10 @@ import { SERF_METRICS } from "../../lib/serf/metrics.ts";
 import { type QueueName, userMessage } from "../../lib/serf/queues.ts";
 import { SWIM_METRICS } from "../../lib/swim/metrics.ts";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
-import { encodePingPayload } from "../../lib/wire/serf_payloads.ts";
+import {
+  encodeFilter,
+  encodePingPayload,
+} from "../../lib/wire/serf_messages.ts";
 import {
   assertChanges,
   changesOf,
@@ -212,6 +215,23 @@ const OF_PARTS: readonly Situation<Parts>[] = [
     },
     act: ({ queries }) => queries.arrived(query(5n, 9_999), 0),
     changes: { "serf.query_dropped": 1, "serf.refused": 1 },
+  },
+  {
+    what: "a query whose filter is too much work for now",
+    prepare: ({ queries }) => queries.provideCompiler(() => () => true, 0),
+    act: ({ queries }) => {
+      for (let id = 0; id < 9; id++) {
+        const expr = `x${id}{999}`;
+        const filters = [encodeFilter({ kind: "tag", tag: "role", expr })];
+        queries.arrived(query(5n, id, { filters }), 0);
+      }
+    },
+    changes: {
+      "serf.queries": 9,
+      "serf.queries.load": 9,
+      "serf.query_filter_refused": 1,
+      "serf.refused": 1,
+    },
   },
   {
     what: "a query of ours, with an ack and an answer, some of them again",

@@ -1,6 +1,12 @@
 /** Queries and answers of other members, for tests. */
 
 import { EMPTY_BYTES, utf8Bytes } from "../../lib/kit/bytes.ts";
+import type { CompileExpression } from "../../lib/kit/expression.ts";
+import {
+  Expressions,
+  type TestExpression,
+} from "../../lib/serf/expressions.ts";
+import { NO_SERF_LIMITS } from "../../lib/serf/limits.ts";
 import type {
   QueryMessage,
   QueryResponse,
@@ -46,4 +52,11 @@ export function reply(
     flags: text === undefined ? 1 : 0,
     payload: text === undefined ? EMPTY_BYTES : utf8Bytes(text),
   };
+}
+
+/** The test for the expressions of one query, as if it were the only one. */
+export function testWith(
+  compile: CompileExpression | undefined,
+): TestExpression {
+  return new Expressions(NO_SERF_LIMITS, compile).forQuery("", 0);
 }

@@ -337,6 +337,7 @@ Deno.test("news leave at once after a quiet time, and an idle node does not goss
   assert.deepEqual(b.events.at(-1), {
     type: "userMessage",
     body: Uint8Array.of(42),
+    from: a.address,
   });
 });
 
