@@ -124,6 +124,39 @@ Deno.test("filterMembers() sets expressions between ^ and $ without a group", ()
   assert.deepEqual(asked, ["^b*$", "^n1|x3$"]);
 });
 
+Deno.test("filterMembers() looks at each text once, and refuses what is too much work", () => {
+  const matched: string[] = [];
+  const compile = () => (text: string) => {
+    matched.push(text);
+    return true;
+  };
+  const filter = (name: string, role = "") => ({
+    name,
+    status: "",
+    tags: new Map([["role", role]]),
+  });
+  const members = Array.from(
+    { length: 20_000 },
+    (_, i) =>
+      member(`web-${i}.dc${i % 7}.example`, {
+        tags: { role: `r${i % 2}` },
+      }),
+  );
+  const found = filterMembers(
+    members,
+    filter("web-[0-9]{1,5}.*", "r[0-9]"),
+    compile,
+  );
+  assert.equal(found.length, members.length);
+  assert.equal(matched.length, 20_002);
+  matched.length = 0;
+  assert.throws(
+    () => filterMembers(members, filter("(a?){900}.*", "r.*"), compile),
+    { name: "SyntaxError", message: /too large for so many members/ },
+  );
+  assert.ok(matched.length < 5_000);
+});
+
 Deno.test("WaitingRecords keeps order and capacity; a drop is reported once per episode", () => {
   // Against the obvious: an array, and a flag that falls at half the capacity.
   fc.assert(fc.property(
