@@ -16,6 +16,7 @@ import { EventPipeline } from "./coalesce.ts";
 import type { SerfConfig } from "./config.ts";
 import type { OperationResult, Output, SerfEvent } from "./event.ts";
 import { LamportClock } from "./lamport.ts";
+import { SERF_LIMITS } from "./limits.ts";
 import { SERF_METRICS, type SerfMetrics } from "./metrics.ts";
 import type { Timer } from "./timer.ts";
 
@@ -39,9 +40,9 @@ export class SerfCore {
   readonly deadlines = new Deadlines<Timer>();
   readonly events: EventPipeline;
   /** Orders joins and leaves. */
-  readonly clock = new LamportClock();
-  readonly eventClock = new LamportClock();
-  readonly queryClock = new LamportClock();
+  readonly clock: LamportClock;
+  readonly eventClock: LamportClock;
+  readonly queryClock: LamportClock;
   readonly metrics: SerfMetrics;
 
   /** Sees each event as it happens, before anything is held back or taken out. */
@@ -61,6 +62,10 @@ export class SerfCore {
     this.events = new EventPipeline(config, this.deadlines, (event) => {
       this.#outputs.push({ kind: "event", event });
     });
+    const { farLTime } = config.limits ?? SERF_LIMITS;
+    this.clock = new LamportClock(farLTime);
+    this.eventClock = new LamportClock(farLTime);
+    this.queryClock = new LamportClock(farLTime);
     // Time 0 is left to those who have not seen anything yet.
     for (const clock of [this.clock, this.eventClock, this.queryClock]) {
       clock.increment();
@@ -128,6 +133,28 @@ export class SerfCore {
   refuse(level: LogLevel, text: string, nowMs: number): void {
     this.metrics.refused.add();
     this.logLimited(level, text, nowMs);
+  }
+
+  /**
+   * Refuses a time of others that is too far ahead of a clock to be right.
+   *
+   * @param what it belongs to
+   * @returns whether it was refused
+   */
+  refusesTime(
+    clock: LamportClock,
+    ltime: bigint,
+    what: string,
+    nowMs: number,
+  ): boolean {
+    if (!clock.isFarAhead(ltime)) return false;
+    this.metrics.timesRefused.add();
+    this.refuse(
+      "WARN",
+      `ignoring ${what} from time ${ltime}, which is too far ahead (current: ${clock.time})`,
+      nowMs,
+    );
+    return true;
   }
 
   /** Logs what peers can make us say at any rate, within the limit of `refuse`. */

@@ -539,7 +539,13 @@ export class SerfEngine {
         return this.#inbox.handle(event.body, nowMs, event.from);
       case "remoteState": {
         const ignoreOld = event.isJoin && this.#joins.isIgnoringOld;
-        const mustRefute = this.#pushPulls.merge(event.body, ignoreOld, nowMs);
+        const { body, isReply } = event;
+        const mustRefute = this.#pushPulls.merge(
+          body,
+          ignoreOld,
+          nowMs,
+          isReply,
+        );
         if (mustRefute) this.#intents.announceJoin(nowMs);
         return;
       }

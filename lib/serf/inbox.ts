@@ -25,6 +25,7 @@ import {
 } from "../wire/serf_messages.ts";
 import { WireError } from "../wire/wire_error.ts";
 import type { SerfCore } from "./core.ts";
+import { type LamportClock, LAST_LTIME } from "./lamport.ts";
 import type { OwnIntents } from "./own_intent.ts";
 import type { Queries } from "./query.ts";
 import { type Queues, userMessage } from "./queues.ts";
@@ -36,7 +37,10 @@ import type { UserEvents } from "./user_event.ts";
 export interface InboxParts {
   readonly core: SerfCore;
   /** Where relayed messages go out. */
-  readonly swim: Pick<SwimEngine, "sendUserMessage" | "mayReply">;
+  readonly swim: Pick<
+    SwimEngine,
+    "sendUserMessage" | "mayReply" | "exchangeWith"
+  >;
   readonly roster: Roster;
   readonly queues: Queues;
   readonly userEvents: UserEvents;
@@ -74,6 +78,14 @@ function passedOn(message: SerfMessage, body: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/**
+ * Whether a new message may go on. One with the last time makes clocks wrap, and
+ * would then be new again at each arrival.
+ */
+function mayPassOn({ ltime }: { readonly ltime: bigint }): boolean {
+  return ltime !== LAST_LTIME;
+}
+
 /** Whether a message is one that members pass on to each other. */
 function isGossip(body: Uint8Array): boolean {
   return (body[0] as number) <= SerfMessageType.query;
@@ -97,9 +109,8 @@ export class Inbox {
     if (body.length === 0) return;
     this.#msgsReceived.record(body.length);
     const message = this.#decode(body, nowMs);
-    switch (message?.kind) {
-      case undefined:
-        return;
+    if (message === undefined || this.#isFarAhead(message, from, nowMs)) return;
+    switch (message.kind) {
       case "leave":
         return this.#onLeave(message, body, nowMs);
       case "join":
@@ -118,11 +129,29 @@ export class Inbox {
     }
   }
 
+  /**
+   * Whether a message has a time that cannot be right; it is refused then.
+   *
+   * Should a member have passed it on, then it believes that time, as members of
+   * other kinds do. It is asked for its clocks, which are believed.
+   */
+  #isFarAhead(message: SerfMessage, from: string, nowMs: number): boolean {
+    const { core, swim } = this.#parts;
+    const clock = clockOf(message, core);
+    if (clock === undefined || !("ltime" in message)) return false;
+    const what = message.kind;
+    if (!core.refusesTime(clock, message.ltime, what, nowMs)) return false;
+    swim.exchangeWith(from, nowMs);
+    return true;
+  }
+
   #onLeave(intent: LeaveIntent, body: Uint8Array, nowMs: number): void {
     const { roster, queues, intents } = this.#parts;
     this.#trace("messageLeaveType", intent.node);
     const verdict = roster.leaveIntent(intent, nowMs);
-    if (verdict === "new") queues.putLeave("others", passedOn(intent, body));
+    if (verdict === "new" && mayPassOn(intent)) {
+      queues.putLeave("others", passedOn(intent, body));
+    }
     if (verdict === "refute") intents.announceJoin(nowMs);
   }
 
@@ -130,14 +159,18 @@ export class Inbox {
     const { roster, queues } = this.#parts;
     this.#trace("messageJoinType", intent.node);
     const isNew = roster.joinIntent(intent.node, intent.ltime, nowMs);
-    if (isNew) queues.put("Intent", passedOn(intent, body));
+    if (isNew && mayPassOn(intent)) {
+      queues.put("Intent", passedOn(intent, body));
+    }
   }
 
   #onUserEvent(event: UserEventMessage, body: Uint8Array, nowMs: number): void {
     const { userEvents, queues } = this.#parts;
     this.#trace("messageUserEventType", event.name);
     const isNew = userEvents.arrived(event, nowMs);
-    if (isNew) queues.put("Event", passedOn(event, body));
+    if (isNew && mayPassOn(event)) {
+      queues.put("Event", passedOn(event, body));
+    }
   }
 
   #onQuery(
@@ -149,7 +182,9 @@ export class Inbox {
     const { queries, queues } = this.#parts;
     this.#trace("messageQueryType", query.name);
     const isPassedOn = queries.arrived(query, nowMs, from);
-    if (isPassedOn) queues.put("Query", passedOn(query, body));
+    if (isPassedOn && mayPassOn(query)) {
+      queues.put("Query", passedOn(query, body));
+    }
   }
 
   /** Sends a message on to somebody whom its sender may not reach. */
@@ -202,5 +237,26 @@ export class Inbox {
   #trace(what: string, detail: string): void {
     const { core } = this.#parts;
     if (core.logs("DEBUG")) core.log("DEBUG", `${what}: ${detail}`);
+  }
+}
+
+/** The clock that the time of a message was taken from, if it moves one. */
+function clockOf(
+  { kind }: SerfMessage,
+  core: SerfCore,
+): LamportClock | undefined {
+  switch (kind) {
+    case "leave":
+    case "join":
+      return core.clock;
+    case "userEvent":
+      return core.eventClock;
+    case "query":
+      return core.queryClock;
+    case "queryResponse":
+    case "relay":
+      return undefined;
+    default:
+      return unreachable(kind);
   }
 }

@@ -68,6 +68,11 @@ export class RecentIntents {
     return true;
   }
 
+  /** Forgets all of them. */
+  clear(): void {
+    this.#byName.clear();
+  }
+
   /** Forgets what arrived more than `timeoutMs` ago. */
   expire(timeoutMs: number, nowMs: number): void {
     for (const [name, intent] of this.#byName) {

@@ -12,6 +12,7 @@
  */
 
 import type { BudgetRate } from "../kit/budget.ts";
+import { FAR_LTIME } from "./lamport.ts";
 
 /** See `SERF_LIMITS` for the numbers. */
 export interface SerfLimits {
@@ -24,6 +25,8 @@ export interface SerfLimits {
   readonly filterWorkPerSource: BudgetRate;
   /** Expressions of one packet that are looked at. */
   readonly expressionsPerPacket: number;
+  /** Lamport times from here on are believed only shortly ahead of our clock. */
+  readonly farLTime: bigint;
 }
 
 /** The limits unless told otherwise. */
@@ -39,6 +42,7 @@ export const SERF_LIMITS: SerfLimits = {
   // As many as one query may have. A packet of 1,400 bytes holds 12 queries, of
   // which few have as much as one.
   expressionsPerPacket: 64,
+  farLTime: FAR_LTIME,
 };
 
 const NO_LIMIT: BudgetRate = { perSecond: Infinity, burst: Infinity };
@@ -48,4 +52,5 @@ export const NO_SERF_LIMITS: SerfLimits = {
   filterWork: NO_LIMIT,
   filterWorkPerSource: NO_LIMIT,
   expressionsPerPacket: Infinity,
+  farLTime: 1n << 64n,
 };

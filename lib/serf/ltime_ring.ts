@@ -12,9 +12,15 @@
  * that time and all below count as old from then on, so that nothing is delivered
  * twice. An item that would be the oldest of a full ring is refused itself.
  *
+ * When the clock wraps, the order of times is void, and the ring starts anew.
+ * Items are found by a key, so that a group full of them costs no more to search
+ * than an empty one.
+ *
  * Source: serf `serf.go` (eventBuffer, queryBuffer); the limits on content are
  * ours, upstream has none.
  */
+
+type Key = string | number;
 
 /** Everything seen with one Lamport time. */
 export interface LTimeGroup<T> {
@@ -24,6 +30,7 @@ export interface LTimeGroup<T> {
 
 interface Group<T> extends LTimeGroup<T> {
   readonly items: T[];
+  readonly keys: Set<Key>;
   weight: number;
 }
 
@@ -33,6 +40,8 @@ export interface LTimeRingOptions<T> {
   readonly itemsPerTimeMax: number;
   readonly weightMax: number;
   weigh(item: T): number;
+  /** Equal keys mean equal items. */
+  keyOf(item: T): Key;
 }
 
 export class LTimeRing<T> {
@@ -69,10 +78,17 @@ export class LTimeRing<T> {
     return clockTime > this.#slotCount && ltime < clockTime - this.#slotCount;
   }
 
-  /** What was seen with this time. */
-  at(ltime: bigint): readonly T[] {
+  /** Whether an item with that key was seen with this time. */
+  has(ltime: bigint, key: Key): boolean {
     const group = this.#groups[this.#slotOf(ltime)];
-    return group?.ltime === ltime ? group.items : [];
+    return group?.ltime === ltime && group.keys.has(key);
+  }
+
+  /** Forgets everything: times begin again at 0. */
+  restart(): void {
+    this.#groups.fill(undefined);
+    this.#weight = 0;
+    this.#floor = 0n;
   }
 
   /**
@@ -83,7 +99,7 @@ export class LTimeRing<T> {
    * older groups may have given way
    */
   add(ltime: bigint, item: T): boolean {
-    const { itemsPerTimeMax, weightMax, weigh } = this.#options;
+    const { itemsPerTimeMax, weightMax, weigh, keyOf } = this.#options;
     const slot = this.#slotOf(ltime);
     const weight = weigh(item);
     if (weight > weightMax) return false;
@@ -94,9 +110,11 @@ export class LTimeRing<T> {
     while (this.#weight + weight > weightMax) {
       if (!this.#dropOldest(ltime)) return false;
     }
-    const group = this.#groups[slot] ?? { ltime, items: [], weight: 0 };
+    const group = this.#groups[slot] ??
+      { ltime, items: [], keys: new Set<Key>(), weight: 0 };
     this.#groups[slot] = group;
     group.items.push(item);
+    group.keys.add(keyOf(item));
     group.weight += weight;
     this.#weight += weight;
     return true;

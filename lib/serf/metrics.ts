@@ -150,6 +150,11 @@ const DEFINITIONS = {
     "",
     "Queries that this node took for others', since the expressions in their filters were more work than it spends on that. Any: somebody asks for too much, or attacks",
   ),
+  timesRefused: counter(
+    "serf.ltime_refused",
+    "",
+    "Lamport times of others too far ahead to be right, in messages, exchanges of state and snapshots. Any: somebody attacks the clocks",
+  ),
   responsesDropped: counter(
     "serf.query_response_dropped",
     "",

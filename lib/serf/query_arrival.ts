@@ -60,6 +60,8 @@ export class ArrivedQueries {
   readonly #parts: ArrivalParts;
   /** Numbers of the queries of each time. */
   readonly #ring: LTimeRing<number>;
+  /** Of the clock, as far as we have followed it. */
+  #wraps = 0;
   readonly #expressions: Expressions;
   #waiting: WaitingQuery[] = [];
   /** Earlier queries are none of our business. */
@@ -75,6 +77,7 @@ export class ArrivedQueries {
       itemsPerTimeMax: QUERIES_PER_LTIME_MAX,
       weightMax: QUERIES_MAX,
       weigh: () => 1,
+      keyOf: (id) => id,
     });
   }
 
@@ -116,6 +119,7 @@ export class ArrivedQueries {
     const { core } = this.#parts;
     const { ltime, id, name } = query;
     core.queryClock.witness(ltime);
+    this.#followClock();
     if (ltime < this.#minTime) return false;
     const clockTime = core.queryClock.time;
     if (this.#ring.isOld(ltime, clockTime)) {
@@ -127,7 +131,7 @@ export class ArrivedQueries {
       );
       return false;
     }
-    if (this.#ring.at(ltime).includes(id)) return false;
+    if (this.#ring.has(ltime, id)) return false;
     if (this.#ring.add(ltime, id)) return true;
     core.metrics.queriesDropped.add();
     core.refuse(
@@ -136,6 +140,15 @@ export class ArrivedQueries {
       nowMs,
     );
     return false;
+  }
+
+  /** After a wrap of the clock, what was seen before says nothing any more. */
+  #followClock(): void {
+    const { wraps } = this.#parts.core.queryClock;
+    if (wraps === this.#wraps) return;
+    this.#wraps = wraps;
+    this.#ring.restart();
+    this.#minTime = 0n;
   }
 
   #judge(query: WaitingQuery, nowMs: number): void {

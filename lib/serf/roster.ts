@@ -88,6 +88,8 @@ export class Roster {
   readonly #left = new Set<Row>();
   /** Members on their way out that will be erased when their row is due. */
   readonly #prunes = new Map<string, Deadline<Timer>>();
+  /** Of the member clock, as far as we have followed it. */
+  #wraps = 0;
 
   /** @param coordinates forgets the members that are erased here */
   constructor(
@@ -280,6 +282,12 @@ export class Roster {
    */
   joinIntent(name: string, ltime: bigint, nowMs: number): boolean {
     this.#core.clock.witness(ltime);
+    const isNew = this.#takeJoin(name, ltime, nowMs);
+    this.#followClock();
+    return isNew;
+  }
+
+  #takeJoin(name: string, ltime: bigint, nowMs: number): boolean {
     const row = this.#rows.get(name);
     if (row === undefined) {
       return this.#intents.upsert(name, "join", ltime, nowMs);
@@ -292,9 +300,15 @@ export class Roster {
 
   /** A member says that it leaves, or somebody says so of it. */
   leaveIntent(intent: Omit<LeaveIntent, "kind">, nowMs: number): LeaveVerdict {
+    this.#core.clock.witness(intent.ltime);
+    const verdict = this.#takeLeave(intent, nowMs);
+    this.#followClock();
+    return verdict;
+  }
+
+  #takeLeave(intent: Omit<LeaveIntent, "kind">, nowMs: number): LeaveVerdict {
     const core = this.#core;
     const { node: name, ltime, prune } = intent;
-    core.clock.witness(ltime);
     const row = this.#rows.get(name);
     if (row === undefined) {
       return this.#intents.upsert(name, "leave", ltime, nowMs)
@@ -324,6 +338,18 @@ export class Roster {
     }
     if (prune) this.#prune(row, nowMs);
     return "new";
+  }
+
+  /**
+   * When the clock wraps, times of before would hide all intents to come. The
+   * statuses stay, and what still goes round from before is too far ahead to count.
+   */
+  #followClock(): void {
+    const { wraps } = this.#core.clock;
+    if (wraps === this.#wraps) return;
+    this.#wraps = wraps;
+    for (const row of this.#rows.values()) row.statusLTime = 0n;
+    this.#intents.clear();
   }
 
   // --- Forgetting -----------------------------------------------------------

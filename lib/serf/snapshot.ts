@@ -25,6 +25,10 @@
  * compacts afterwards joins again at a start without it; and who leaves without
  * it has nobody left to join at a start with it.
  *
+ * A clock in the file that is too far ahead to be right is not taken over: it was
+ * written under an attack, and would hide all that happens from now on. When one
+ * of our clocks wraps, the file follows.
+ *
  * A name that holds a line break or a NUL cannot be written: it would let its
  * owner write lines of its own into our file. Such a member is not recorded.
  * Upstream records it, forged lines and all.
@@ -39,7 +43,7 @@ import type { Deadline } from "../kit/deadlines.ts";
 import { quoteText } from "../kit/quote.ts";
 import type { SerfCore } from "./core.ts";
 import type { MemberEventType, SerfEvent } from "./event.ts";
-import { nextLTime } from "./lamport.ts";
+import { type LamportClock, nextLTime } from "./lamport.ts";
 import type { Member } from "./member.ts";
 import {
   ALIVE_PREFIX,
@@ -91,6 +95,8 @@ export class Snapshot {
   #clock: bigint;
   #eventClock: bigint;
   #queryClock: bigint;
+  /** Of the three clocks, as far as the file has followed them. */
+  readonly #wraps = new Map<LamportClock, number>();
   /** How long the file is once everything emitted so far is in it. */
   #bytes: number;
   /** How long it was when it was last written as a whole. */
@@ -114,8 +120,8 @@ export class Snapshot {
     if (config === undefined) return undefined;
     const snapshot = new Snapshot(core, config);
     core.onRawEvent = (event) => snapshot.record(event);
-    userEvents.ignoreBefore(nextLTime(config.restored.eventClock));
-    queries.ignoreBefore(nextLTime(config.restored.queryClock));
+    userEvents.ignoreBefore(nextLTime(snapshot.#eventClock));
+    queries.ignoreBefore(nextLTime(snapshot.#queryClock));
     return snapshot;
   }
 
@@ -126,26 +132,41 @@ export class Snapshot {
     this.#compactBytesMin = compactBytesMin;
     this.#alive = new Map(restored.members);
     this.#failed = new Map(restored.failed);
-    this.#clock = restored.clock;
-    this.#eventClock = restored.eventClock;
-    this.#queryClock = restored.queryClock;
     this.#bytes = restored.bytes;
-    core.clock.witness(restored.clock);
-    core.eventClock.witness(restored.eventClock);
-    core.queryClock.witness(restored.queryClock);
     for (const { level, text } of restored.complaints) core.log(level, text);
+    this.#clock = this.#resume(core.clock, restored.clock, "clock");
+    this.#eventClock = this.#resume(
+      core.eventClock,
+      restored.eventClock,
+      "event clock",
+    );
+    this.#queryClock = this.#resume(
+      core.queryClock,
+      restored.queryClock,
+      "query clock",
+    );
     if (restored.isDamaged) this.rewrite();
   }
 
   /** An event on its way to the application, or an internal query. */
   record(event: SerfEvent): void {
     if (this.#hasLeft) return;
+    const { eventClock, queryClock } = this.#core;
     switch (event.type) {
       case "user":
+        if (this.#hasWrapped(eventClock)) {
+          this.#eventClock = 0n;
+          // The one that made it wrap is the last of the old times.
+          if (event.ltime >= eventClock.time) return;
+        }
         if (event.ltime <= this.#eventClock) return;
         this.#eventClock = event.ltime;
         return this.#append(`${EVENT_CLOCK_PREFIX}${event.ltime}`);
       case "query":
+        if (this.#hasWrapped(queryClock)) {
+          this.#queryClock = 0n;
+          if (event.ltime >= queryClock.time) return;
+        }
         if (event.ltime <= this.#queryClock) return;
         this.#queryClock = event.ltime;
         return this.#append(`${QUERY_CLOCK_PREFIX}${event.ltime}`);
@@ -157,6 +178,7 @@ export class Snapshot {
 
   /** Sees to it that a move of the member clock is recorded in time. */
   watchClock(nowMs: number): void {
+    this.#followClock();
     if (this.#clockRow !== undefined || !this.#hasClockMoved) return;
     this.#clockRow = this.#core.deadlines.add(nowMs + CLOCK_INTERVAL_MS, {
       kind: "snapshotClock",
@@ -237,13 +259,42 @@ export class Snapshot {
     return false;
   }
 
+  /** Goes on at the time in the file. @returns what the file is held to say */
+  #resume(clock: LamportClock, ltime: bigint, what: string): bigint {
+    const isRefused = clock.isFarAhead(ltime);
+    if (isRefused) {
+      this.#core.metrics.timesRefused.add();
+      this.#core.log(
+        "WARN",
+        `Ignoring the ${what} of the snapshot, ${ltime}, which is too far ahead`,
+      );
+    } else {
+      clock.witness(ltime);
+    }
+    this.#wraps.set(clock, clock.wraps);
+    return isRefused ? 0n : ltime;
+  }
+
+  /** Whether a clock has wrapped since we last asked. */
+  #hasWrapped(clock: LamportClock): boolean {
+    if (clock.wraps === this.#wraps.get(clock)) return false;
+    this.#wraps.set(clock, clock.wraps);
+    return true;
+  }
+
   /** The time of the newest message is one before what the clock shows. */
   get #hasClockMoved(): boolean {
     return this.#core.clock.time - 1n > this.#clock;
   }
 
+  /** Begins anew after a wrap. */
+  #followClock(): void {
+    if (this.#hasWrapped(this.#core.clock)) this.#clock = 0n;
+  }
+
   #writeClock(): void {
     const { clock, deadlines } = this.#core;
+    this.#followClock();
     if (this.#clockRow !== undefined) deadlines.delete(this.#clockRow);
     this.#clockRow = undefined;
     if (!this.#hasClockMoved) return;

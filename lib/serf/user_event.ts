@@ -13,7 +13,7 @@
  * Source: serf `serf.go` (UserEvent, handleUserEvent).
  */
 
-import { equalBytes, utf8Bytes } from "../kit/bytes.ts";
+import { utf8Bytes } from "../kit/bytes.ts";
 import {
   encodeSerfMessage,
   type EventGroup,
@@ -35,6 +35,7 @@ const EVENT_OVERHEAD_BYTES = 64;
 interface SeenEvent {
   readonly name: string;
   readonly payload: Uint8Array;
+  readonly key: string;
 }
 
 /** An event of another member, or of ours. */
@@ -48,6 +49,8 @@ interface ArrivedEvent {
 export class UserEvents {
   readonly #core: SerfCore;
   readonly #ring: LTimeRing<SeenEvent>;
+  /** Of the clock, as far as we have followed it. */
+  #wraps = 0;
   /** Earlier events are none of our business. */
   #minTime = 0n;
 
@@ -59,6 +62,7 @@ export class UserEvents {
       weightMax: RING_BYTES_MAX,
       weigh: ({ name, payload }) =>
         name.length + payload.length + EVENT_OVERHEAD_BYTES,
+      keyOf: ({ key }) => key,
     });
   }
 
@@ -126,6 +130,7 @@ export class UserEvents {
     const core = this.#core;
     const { ltime, name } = event;
     core.eventClock.witness(ltime);
+    this.#followClock();
     if (ltime < this.#minTime) return false;
     const clockTime = core.eventClock.time;
     if (this.#ring.isOld(ltime, clockTime)) {
@@ -137,13 +142,10 @@ export class UserEvents {
       );
       return false;
     }
-    for (const seen of this.#ring.at(ltime)) {
-      if (seen.name === name && equalBytes(seen.payload, event.payload)) {
-        return false;
-      }
-    }
+    const key = keyOf(event);
+    if (this.#ring.has(ltime, key)) return false;
     const payload = event.payload.slice();
-    if (!this.#ring.add(ltime, { name, payload })) {
+    if (!this.#ring.add(ltime, { name, payload, key })) {
       core.metrics.eventsDropped.add();
       core.refuse(
         "WARN",
@@ -162,4 +164,23 @@ export class UserEvents {
     }, nowMs);
     return true;
   }
+
+  /** After a wrap of the clock, what was seen before says nothing any more. */
+  #followClock(): void {
+    const { wraps } = this.#core.eventClock;
+    if (wraps === this.#wraps) return;
+    this.#wraps = wraps;
+    this.#ring.restart();
+    this.#minTime = 0n;
+  }
+}
+
+const latin1 = new TextDecoder("latin1");
+
+/**
+ * Name and payload as one text. Comparing payloads with each of a thousand events
+ * of one time would be work that a sender gets almost for nothing.
+ */
+function keyOf({ name, payload }: ArrivedEvent): string {
+  return `${name.length}:${name}${latin1.decode(payload)}`;
 }

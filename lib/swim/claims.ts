@@ -32,6 +32,21 @@ import type { Timer } from "./timer.ts";
  * answer.
  */
 const LAST_ASKS = 5;
+/** The last one; unsigned 32 bits. */
+const INCARNATION_MAX = 0xffff_ffff;
+/**
+ * Incarnations below this are believed, whatever we know. A member would have to
+ * change its tags every second for 68 years to come there.
+ */
+const FAR_INCARNATION = 0x8000_0000;
+/** How far above what we know one may be from there on. */
+const FAR_WINDOW = 1_024;
+
+/** What follows an incarnation. The last is followed by 1, since 0 stands for none. */
+function nextIncarnation(incarnation: number): number {
+  return incarnation === INCARNATION_MAX ? 1 : incarnation + 1;
+}
+
 /** Protocol versions in an alive message. */
 const VSN_BYTES = 6;
 
@@ -66,7 +81,7 @@ export class Claims {
    */
   announce(nowMs: number, token?: number): void {
     const core = this.#core;
-    core.incarnation = (core.incarnation + 1) >>> 0;
+    core.incarnation = nextIncarnation(core.incarnation);
     const node = core.describeSelf();
     const claim: Alive = { kind: "alive", incarnation: core.incarnation, node };
     let { self } = core;
@@ -96,13 +111,20 @@ export class Claims {
   /**
    * Proves that we live: a newer incarnation than the accusation names, told to
    * all. Having to do so is a sign that we are slow (Lifeguard).
+   *
+   * Nothing is newer than the last incarnation. Members that believe it of us call
+   * us dead, and take us in again as soon as they have forgotten us. Those that do
+   * not believe it still know us by our own, which we keep.
    */
   #refute(accusedIncarnation: number, nowMs: number): void {
     const core = this.#core;
     const self = core.self;
     if (self === undefined) return;
-    core.incarnation = (Math.max(core.incarnation, accusedIncarnation) + 1) >>>
-      0;
+    const isLast = accusedIncarnation === INCARNATION_MAX;
+    if (isLast && core.incarnation < INCARNATION_MAX) return;
+    core.incarnation = nextIncarnation(
+      Math.max(core.incarnation, accusedIncarnation),
+    );
     self.incarnation = core.incarnation;
     core.awareness.apply(1);
     core.metrics.refuted.add();
@@ -113,6 +135,33 @@ export class Claims {
     });
     this.#endSuspicion(self);
     if (!self.isLive) core.members.setState(self, "alive", nowMs);
+  }
+
+  /**
+   * Refuses an incarnation of others that is too high to be right. It is believed
+   * of a member that we have asked ourselves (`push_pull.ts`): members of other
+   * kinds believe any, and go on from there.
+   *
+   * @returns whether it was refused
+   */
+  refusesIncarnation(
+    name: string,
+    incarnation: number,
+    nowMs: number,
+  ): boolean {
+    const core = this.#core;
+    if (incarnation < FAR_INCARNATION) return false;
+    const known = core.isSelf(name)
+      ? core.incarnation
+      : core.members.get(name)?.incarnation ?? 0;
+    if (incarnation <= known + FAR_WINDOW) return false;
+    core.metrics.incarnationsRefused.add();
+    core.refuse(
+      "WARN",
+      `ignoring incarnation ${incarnation} of '${name}', which is too far ahead (known: ${known})`,
+      nowMs,
+    );
+    return true;
   }
 
   /**

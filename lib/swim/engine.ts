@@ -241,6 +241,14 @@ export class SwimEngine {
     return operation;
   }
 
+  /**
+   * Exchanges state with the member at that address, if there is one: it has said
+   * what cannot be right unless we have missed a lot. Only now and then.
+   */
+  exchangeWith(address: string, nowMs: number): void {
+    if (this.#isRunning) this.#streams.exchangeWith(address, nowMs);
+  }
+
   /** Sends one message of the layer above to one address, once, unacknowledged. */
   sendUserMessage(address: string, body: Uint8Array): void {
     const bytes = encodeMessage({ kind: "user", body });
@@ -334,6 +342,10 @@ export class SwimEngine {
       this.#refuse(error, from, nowMs);
       return;
     }
+    if (this.#isFarAhead(message, nowMs)) {
+      this.#streams.exchangeWith(from, nowMs);
+      return;
+    }
     switch (message.kind) {
       case "ping":
         return this.#prober.ping(message, from, nowMs);
@@ -358,6 +370,27 @@ export class SwimEngine {
         });
       default:
         return unreachable(message);
+    }
+  }
+
+  /** Whether a claim has an incarnation that cannot be right; it is refused then. */
+  #isFarAhead(message: Message, nowMs: number): boolean {
+    switch (message.kind) {
+      case "alive":
+        return this.#claims.refusesIncarnation(
+          message.node.name,
+          message.incarnation,
+          nowMs,
+        );
+      case "suspect":
+      case "dead":
+        return this.#claims.refusesIncarnation(
+          message.node,
+          message.incarnation,
+          nowMs,
+        );
+      default:
+        return false;
     }
   }
 

@@ -150,6 +150,11 @@ const DEFINITIONS = {
     "",
     "Acks and relayed pings sent without gossip and coordinate, since there were so many. Rising: somebody floods this node with pings",
   ),
+  incarnationsRefused: counter(
+    "memberlist.incarnation_refused",
+    "",
+    "Claims about members with an incarnation too far ahead to be right. Any: somebody attacks, or members of HashiCorp's believed such a claim",
+  ),
   packetsRefused: counter(
     "memberlist.packets.refused",
     "",

@@ -35,6 +35,8 @@ export type SwimEvent =
     readonly type: "remoteState";
     readonly body: Uint8Array;
     readonly isJoin: boolean;
+    /** Whether we have asked for it, and chosen whom to ask. */
+    readonly isReply: boolean;
   }
   | {
     readonly type: "pingCompleted";

@@ -68,6 +68,7 @@ function countStates(
  *
  * @param spreadShare share of the members that we did not know, 0 to 1, that are
  * gossiped on, chosen at random
+ * @param isReply whether we have asked for it, and chosen whom to ask
  * @returns why the whole exchange is refused; nothing was changed then
  */
 export function mergePushPull(
@@ -76,6 +77,7 @@ export function mergePushPull(
   remote: PushPull,
   nowMs: number,
   spreadShare = 1,
+  isReply = false,
 ): string | undefined {
   const problem = protocolProblem(core, remote.states) ??
     mergeProblem(core, remote);
@@ -83,6 +85,9 @@ export function mergePushPull(
 
   for (const { node, incarnation, state } of remote.states) {
     const { name } = node;
+    if (!isReply && claims.refusesIncarnation(name, incarnation, nowMs)) {
+      continue;
+    }
     const spread = spreadShare >= 1 || core.random.chance(spreadShare);
     switch (state) {
       case "alive":
@@ -112,6 +117,7 @@ export function mergePushPull(
       type: "remoteState",
       body: remote.userState,
       isJoin: remote.join,
+      isReply,
     });
   }
   return undefined;

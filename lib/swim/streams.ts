@@ -13,6 +13,7 @@
  * `memberlist.go` (Join).
  */
 
+import { Budget, type BudgetRate } from "../kit/budget.ts";
 import type { Deadline } from "../kit/deadlines.ts";
 import type { LogLevel } from "../kit/log.ts";
 import type { Ping, PushPull, StreamMessage } from "../wire/messages.ts";
@@ -43,6 +44,14 @@ import type { Timer } from "./timer.ts";
 
 /** Members learned at our first contact that we gossip on, on average. */
 const FIRST_CONTACT_SPREAD = 32;
+/**
+ * Exchanges begun because of something that cannot be right. One heals a cluster
+ * that has come apart; the second is for one that fails. At this rate they are no
+ * more than the periodic ones.
+ */
+const DOUBTS: BudgetRate = { perSecond: 1 / 60, burst: 2 };
+/** Searches for the member that has said so; each looks through the whole table. */
+const DOUBT_SEARCHES: BudgetRate = { perSecond: 20, burst: 40 };
 type Purpose =
   | {
     readonly kind: "inbound";
@@ -79,6 +88,8 @@ export class Streams {
   readonly #onStreamAck: (seqNo: number) => void;
   readonly #streams = new Map<StreamId, Stream>();
   readonly #inbound: InboundStreams;
+  readonly #doubts = new Budget(DOUBTS);
+  readonly #doubtSearches = new Budget(DOUBT_SEARCHES);
   #lastId = 0;
 
   /** @param onStreamAck told when a stream ping was answered */
@@ -122,6 +133,25 @@ export class Streams {
     );
     if (partner === undefined) return;
     const { name, address } = partner;
+    this.#dialPushPull({ name, address }, undefined, nowMs);
+  }
+
+  /**
+   * Exchanges state with the member that has this address, because it has said
+   * what cannot be right unless we have missed a lot. Not often: anybody can say
+   * so in its name.
+   */
+  exchangeWith(address: string, nowMs: number): void {
+    const { members } = this.#core;
+    if (!this.#doubts.has(1, nowMs)) return;
+    if (!this.#doubtSearches.take(1, nowMs)) return;
+    const isPartner = (member: Member) =>
+      member.address === address && member.isLive &&
+      !this.#core.isSelf(member.name);
+    const partner = members.all().find(isPartner);
+    if (partner === undefined) return;
+    this.#doubts.take(1, nowMs);
+    const { name } = partner;
     this.#dialPushPull({ name, address }, undefined, nowMs);
   }
 
@@ -384,6 +414,7 @@ export class Streams {
       message,
       nowMs,
       this.#spreadShare(stream.purpose, message),
+      true,
     );
     if (problem !== undefined) {
       this.#failOutbound(stream, problem, nowMs);

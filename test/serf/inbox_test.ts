@@ -14,12 +14,18 @@ const NO_BYTES = new Uint8Array(0);
 /** An inbox, and what it asked the SWIM layer to send. */
 class Bench extends Parts {
   readonly sent: [string, Uint8Array][] = [];
+  /** Whose state was asked for, since what it said cannot be right. */
+  readonly doubted: string[] = [];
   readonly inbox: Inbox;
 
   constructor() {
     super();
-    const swim: Pick<SwimEngine, "sendUserMessage" | "mayReply"> = {
+    const swim: Pick<
+      SwimEngine,
+      "sendUserMessage" | "mayReply" | "exchangeWith"
+    > = {
       mayReply: (kind) => !this.refusedReplies.has(kind),
+      exchangeWith: (address) => this.doubted.push(address),
       sendUserMessage: (address, body) => this.sent.push([address, body]),
     };
     const { core, roster, queues, userEvents, queries, intents } = this;

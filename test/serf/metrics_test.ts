@@ -16,6 +16,7 @@ import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import {
   encodeFilter,
   encodePingPayload,
+  encodePushPull,
 } from "../../lib/wire/serf_messages.ts";
 import {
   assertChanges,
@@ -215,6 +216,22 @@ const OF_PARTS: readonly Situation<Parts>[] = [
     },
     act: ({ queries }) => queries.arrived(query(5n, 9_999), 0),
     changes: { "serf.query_dropped": 1, "serf.refused": 1 },
+  },
+  {
+    what: "an exchange of state with clocks too far ahead",
+    act: ({ pushPulls }) => {
+      const far = 2n ** 64n - 1n;
+      const body = encodePushPull({
+        ltime: far,
+        statusLTimes: new Map(),
+        leftMembers: [],
+        eventLTime: far,
+        events: [],
+        queryLTime: far,
+      });
+      pushPulls.merge(body, false, 0);
+    },
+    changes: { "serf.ltime_refused": 3, "serf.refused": 3 },
   },
   {
     what: "a query whose filter is too much work for now",

@@ -4,6 +4,10 @@ import assert from "node:assert/strict";
 import { encodeCompound } from "../../lib/wire/compound.ts";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import { type Alive, MessageType } from "../../lib/wire/messages.ts";
+import { Random } from "../../lib/kit/random.ts";
+import { Claims } from "../../lib/swim/claims.ts";
+import { SwimCore } from "../../lib/swim/core.ts";
+import { mergePushPull } from "../../lib/swim/push_pull.ts";
 import { suspicionTimeoutMs } from "../../lib/swim/suspicion.ts";
 import { aliveOf, Arena, feed, type Node } from "./arena.ts";
 
@@ -114,6 +118,95 @@ Deno.test("refutation goes above whatever incarnation the accuser names", () => 
   feed(arena, a, { kind: "suspect", incarnation: 40, node: "a", from: "x" });
   assert.equal(a.engine.local?.incarnation, 41);
   assert.equal(a.engine.healthScore, 1);
+});
+
+Deno.test("an incarnation far ahead is refused, and nothing changes", () => {
+  const arena = new Arena();
+  const [a, b] = arena.cluster(["a", "b"]) as [Node, Node];
+  for (const node of ["a", "b"]) {
+    for (const incarnation of [2 ** 31 + 1_026, 2 ** 32 - 1]) {
+      feed(arena, a, { kind: "suspect", incarnation, node, from: "x" });
+      feed(arena, a, { kind: "dead", incarnation, node, from: "x" });
+    }
+  }
+  feed(arena, a, aliveOf("b", 2 ** 31 + 1_026, [10, 0, 0, 2]));
+  feed(arena, a, aliveOf("new", 2 ** 32 - 1, [10, 0, 0, 99]));
+  assert.equal(a.engine.metrics.incarnationsRefused.value, 10);
+  assert.equal(a.engine.local?.incarnation, 1);
+  assert.equal(a.engine.member("b")?.incarnation, 1);
+  assert.equal(a.engine.member("new"), undefined);
+  // Below that, and a little above what is known, it is believed.
+  feed(arena, b, {
+    kind: "suspect",
+    incarnation: 2 ** 31 - 1,
+    node: "b",
+    from: "x",
+  });
+  feed(arena, b, {
+    kind: "suspect",
+    incarnation: 2 ** 31 + 1_024,
+    node: "b",
+    from: "x",
+  });
+  assert.equal(b.engine.local?.incarnation, 2 ** 31 + 1_025);
+});
+
+Deno.test("Claims.suspect() and the last incarnation: nothing is newer", () => {
+  const host = new Arena().add("host");
+  const core = new SwimCore(host.config, host, {
+    random: new Random(1),
+    nextNonce: () => new Uint8Array(12),
+  });
+  const claims = new Claims(core);
+  const last = 2 ** 32 - 1;
+  const accuse = (incarnation: number) =>
+    claims.suspect(
+      { kind: "suspect", incarnation, node: "host", from: "x" },
+      0,
+    );
+  claims.announce(0);
+  accuse(6);
+  assert.equal(core.incarnation, 7);
+  accuse(last);
+  assert.equal(
+    core.incarnation,
+    7,
+    "those who do not believe it know us by ours",
+  );
+  accuse(last - 1);
+  assert.equal(core.incarnation, last);
+  accuse(last);
+  assert.equal(core.incarnation, 1, "never 0, of which nobody is made");
+  assert.equal(core.self?.incarnation, 1);
+  core.incarnation = last;
+  claims.announce(0);
+  assert.equal(core.incarnation, 1);
+});
+
+Deno.test("an exchange that we began is believed, whatever its incarnations", () => {
+  const arena = new Arena();
+  const a = arena.add("a");
+  const core = new SwimCore(a.config, a, {
+    random: new Random(1),
+    nextNonce: () => new Uint8Array(12),
+  });
+  const claims = new Claims(core);
+  claims.announce(0);
+  const node = {
+    ...aliveOf("b", 1, [10, 0, 0, 2]).node,
+    vsn: core.describeSelf().vsn,
+  };
+  const state = { node, incarnation: 2 ** 31 + 5_000, state: "alive" } as const;
+  const exchange = {
+    kind: "pushPull",
+    join: false,
+    states: [state],
+    userState: new Uint8Array(0),
+  } as const;
+  mergePushPull(core, claims, exchange, 0);
+  assert.equal(core.members.get("b"), undefined);
+  mergePushPull(core, claims, exchange, 0, 1, true);
+  assert.equal(core.members.get("b")?.incarnation, state.incarnation);
 });
 
 Deno.test("a name at another address is a conflict while its owner lives", () => {

@@ -258,6 +258,25 @@ const SITUATIONS: readonly Situation[] = [
     },
   },
   {
+    what: "a claim with an incarnation that cannot be right",
+    act: (arena) => {
+      const a = arena.add("a");
+      const bytes = encodeMessage({
+        kind: "suspect",
+        incarnation: 2 ** 32 - 1,
+        node: "a",
+        from: "x",
+      });
+      return [a, () => a.engine.handlePacket("10.9.9.9:1", bytes, 0)];
+    },
+    changes: {
+      "memberlist.packets.received": 1,
+      "memberlist.udp.received": "some",
+      "memberlist.refused": 1,
+      "memberlist.incarnation_refused": 1,
+    },
+  },
+  {
     what: "plain packets to a node with a key",
     act: (arena) => {
       const keyring = new Keyring([new Uint8Array(16)]);
