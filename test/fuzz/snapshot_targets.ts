@@ -5,12 +5,18 @@
 
 import assert from "node:assert/strict";
 import { bytesOfHex } from "../../lib/kit/bytes.ts";
+import { FAR_LTIME } from "../../lib/serf/lamport.ts";
 import { readSnapshot } from "../../lib/serf/snapshot_file.ts";
 import { Life } from "../serf/snapshots.ts";
 import { serfEntries } from "../wire/vectors.ts";
 import type { FuzzTarget } from "./target.ts";
 
 const COMPLAINTS_MAX = 66;
+
+/** A time that no honest cluster reaches is not taken over. */
+function believed(ltime: bigint): bigint {
+  return ltime < FAR_LTIME ? ltime : 0n;
+}
 
 export const SNAPSHOT_TARGETS: readonly FuzzTarget[] = [{
   name: "snapshot file",
@@ -28,6 +34,9 @@ export const SNAPSHOT_TARGETS: readonly FuzzTarget[] = [{
       });
       assert.deepEqual(again, {
         ...restored,
+        clock: believed(restored.clock),
+        eventClock: believed(restored.eventClock),
+        queryClock: believed(restored.queryClock),
         ...{ complaints: [], isDamaged: false, bytes: again.bytes },
       });
     }
