@@ -16,6 +16,7 @@ import { encodeMessage } from "../wire/message_codec.ts";
 import type { Alive, Dead, NodeDescriptor, Suspect } from "../wire/messages.ts";
 import { META_BYTES_MAX } from "./config.ts";
 import type { SwimCore } from "./core.ts";
+import { SWIM_LIMITS } from "./limits.ts";
 import {
   type Descriptor,
   Member,
@@ -34,12 +35,7 @@ import type { Timer } from "./timer.ts";
 const LAST_ASKS = 5;
 /** The last one; unsigned 32 bits. */
 const INCARNATION_MAX = 0xffff_ffff;
-/**
- * Incarnations below this are believed, whatever we know. A member would have to
- * change its tags every second for 68 years to come there.
- */
-const FAR_INCARNATION = 0x8000_0000;
-/** How far above what we know one may be from there on. */
+/** How far above what we know an incarnation may be from `farIncarnation` on. */
 const FAR_WINDOW = 1_024;
 
 /** What follows an incarnation. The last is followed by 1, since 0 stands for none. */
@@ -150,7 +146,8 @@ export class Claims {
     nowMs: number,
   ): boolean {
     const core = this.#core;
-    if (incarnation < FAR_INCARNATION) return false;
+    const { farIncarnation } = core.config.limits ?? SWIM_LIMITS;
+    if (incarnation < farIncarnation) return false;
     const known = core.isSelf(name)
       ? core.incarnation
       : core.members.get(name)?.incarnation ?? 0;

@@ -65,6 +65,8 @@ export interface SwimLimits {
   readonly strangerReplies: ReplyRates;
   /** As `internalReplies`, for such addresses. */
   readonly strangerInternalReplies: ReplyRates;
+  /** Incarnations from here on are believed only shortly above what is known. */
+  readonly farIncarnation: number;
 }
 
 /** The limits unless told otherwise. */
@@ -135,6 +137,8 @@ export const SWIM_LIMITS: SwimLimits = {
     perDestination: { perSecond: 1, burst: 4 },
     overAll: { perSecond: 16, burst: 32 },
   },
+  // A member would have to change its tags every second for 68 years.
+  farIncarnation: 2 ** 31,
 };
 
 const NO_LIMIT: BudgetRate = { perSecond: Infinity, burst: Infinity };
@@ -154,4 +158,5 @@ export const NO_SWIM_LIMITS: SwimLimits = {
   forwards: NO_LIMITS,
   strangerReplies: NO_LIMITS,
   strangerInternalReplies: NO_LIMITS,
+  farIncarnation: Infinity,
 };
