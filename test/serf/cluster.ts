@@ -6,6 +6,7 @@
  * keeps the engine's contract: feed, drain, perform, ask for the deadline again.
  */
 
+import type { CompileExpression } from "../../lib/kit/expression.ts";
 import { compileExpression } from "../../lib/kit/re2.ts";
 import { Random } from "../../lib/kit/random.ts";
 import { serfConfig } from "../../lib/serf/config.ts";
@@ -66,14 +67,27 @@ export class Node {
   }
 }
 
+/** What a test may look into. */
+export interface ClusterOptions {
+  /** Compiler for the filters of queries, by the name of the node that judges them. */
+  readonly compilerOf?: (name: string) => CompileExpression;
+  /** Told of everything that a node asks for, before it is performed. */
+  readonly onOutput?: (node: Node, output: Output) => void;
+}
+
 export class Cluster {
   nowMs = 0;
+  readonly #options: ClusterOptions;
   readonly #nodes = new Map<string, Node>();
   /** What arrives when; kept sorted by time, then by order of sending. */
   readonly #arrivals: { atMs: number; perform: () => void }[] = [];
   /** The other end of each stream, both ways. */
   readonly #peers = new Map<string, End>();
   readonly #blocked = new Set<string>();
+
+  constructor(options: ClusterOptions = {}) {
+    this.#options = options;
+  }
 
   /** Starts a node; it knows nobody yet. */
   start(name: string, options?: SerfOptions, swim?: SwimOptions): Node {
@@ -104,7 +118,7 @@ export class Cluster {
     const engine = new SerfEngine(config, {
       random: new Random(number),
       nextNonce: () => new Uint8Array(12).fill(++nonces),
-      compileExpression,
+      compileExpression: this.#options.compilerOf?.(name) ?? compileExpression,
     });
     const node = new Node(name, `10.0.0.${number}:${PORT}`, engine);
     this.#nodes.set(node.address, node);
@@ -208,7 +222,10 @@ export class Cluster {
 
   /** Performs what an engine has asked for. */
   perform(node: Node): void {
-    for (const output of node.engine.drain()) this.#performOne(node, output);
+    for (const output of node.engine.drain()) {
+      this.#options.onOutput?.(node, output);
+      this.#performOne(node, output);
+    }
   }
 
   #performOne(node: Node, output: Output): void {

@@ -1,0 +1,220 @@
+/**
+ * Measures what an attack makes a whole engine do.
+ *
+ * The victim is a member of a small cluster in virtual time. The attack arrives
+ * within a second; for some more seconds the work is counted that it leaves
+ * behind. A quiet minute follows, and then another member sends an ordinary event
+ * and an ordinary query: both must arrive, and everybody must be a member.
+ */
+
+import { expressionSize } from "../../../lib/kit/expression.ts";
+import { compileExpression } from "../../../lib/kit/re2.ts";
+import type { SerfConfig } from "../../../lib/serf/config.ts";
+import type { Output } from "../../../lib/serf/event.ts";
+import { readSnapshot } from "../../../lib/serf/snapshot_file.ts";
+import type { SwimConfig } from "../../../lib/swim/config.ts";
+import { Cluster, type Node } from "../../serf/cluster.ts";
+import type { Attack, AttackInput } from "./attack.ts";
+import { BOUNDS } from "./bounds.ts";
+import { HONEST, MEMBERS, VICTIM } from "./scene.ts";
+import { type Excess, Tally } from "./tally.ts";
+
+/** Time in which the attack arrives, ms. */
+const ATTACK_MS = 1_000;
+/** Seconds in which work is counted, that of the attack included. */
+const COUNTED_SECONDS = 5;
+/** Longer than two intervals of push/pull, so that everybody has met everybody. */
+const QUIET_MS = 65_000;
+/** In which gossip reaches everybody, and a query ends. */
+const DELIVERY_MS = 15_000;
+const JOIN_MS = 10_000;
+/** Compiled in earnest up to this size; beyond it the verdict stands. */
+const COMPILED_SIZE_MAX = 2 * BOUNDS["size of expressions"].perSecond;
+const HONEST_EVENT = "honest-event";
+const HONEST_QUERY = "honest-query";
+/** A stream is sent in pieces of this size. */
+const PIECE_BYTES = 65_536;
+
+/** How the engines are configured, such as without limits. */
+export interface EngineSetup {
+  readonly serf?: Partial<Omit<SerfConfig, "swim">>;
+  readonly swim?: Partial<SwimConfig>;
+}
+
+/** One attack, from the first byte to the verdict. */
+export class EngineMeter {
+  readonly #tally = new Tally();
+  readonly #cluster: Cluster;
+  readonly #nodes: readonly Node[];
+  readonly #unitMs: number;
+  #isCounting = false;
+
+  /** @param unitMs time of one ordinary message on this machine */
+  constructor(setup: EngineSetup, unitMs: number) {
+    this.#unitMs = unitMs;
+    this.#cluster = new Cluster({
+      compilerOf: (name) =>
+        name === VICTIM
+          ? (expression) => this.#compile(expression)
+          : () => () => false,
+      onOutput: (node, output) => {
+        if (this.#isCounting && node.name === VICTIM) this.#count(output);
+      },
+    });
+    const restored = readSnapshot(new Uint8Array(0), {
+      rejoinAfterLeave: false,
+    });
+    this.#nodes = MEMBERS.map((name) =>
+      this.#cluster.start(name, {
+        ...setup.serf,
+        ...(name === VICTIM ? { snapshot: { restored } } : {}),
+      }, { logLevel: "INFO", ...setup.swim })
+    );
+    for (const node of this.#nodes.slice(1)) {
+      this.#cluster.finish(node, this.#cluster.join(node, this.victim));
+    }
+    this.#cluster.runUntil(
+      () =>
+        this.#nodes.every(({ engine }) =>
+          engine.members().length === MEMBERS.length
+        ),
+      JOIN_MS,
+      "all know each other",
+    );
+    this.#cluster.settle();
+    this.victim.answer = ({ name }) =>
+      name === HONEST_QUERY ? "yes" : undefined;
+  }
+
+  get victim(): Node {
+    return this.#nodes[MEMBERS.indexOf(VICTIM)] as Node;
+  }
+
+  get #honest(): Node {
+    return this.#nodes[MEMBERS.indexOf(HONEST)] as Node;
+  }
+
+  /** Carries the attack out. @returns what was more than the table allows */
+  measure(attack: Attack): Excess[] {
+    const { inputs, sources } = attack;
+    const cluster = this.#cluster;
+    this.#isCounting = true;
+    let bytes = 0;
+    for (const input of inputs) {
+      bytes += input.bytes.length;
+      this.#feed(input);
+      cluster.run(ATTACK_MS / (inputs.length + 1));
+    }
+    this.#tally.add("messages queued", this.#queued());
+    const incoming = { bytes, inputs: inputs.length, sources };
+    for (let seconds = 1; seconds <= COUNTED_SECONDS; seconds++) {
+      this.#tally.compare({ ...incoming, seconds });
+      cluster.run(1_000);
+    }
+    this.#isCounting = false;
+    cluster.run(QUIET_MS);
+    for (const harm of this.#harms()) this.#tally.add("harm", 1, harm);
+    this.#tally.compare({ ...incoming, seconds: COUNTED_SECONDS });
+    return this.#tally.excesses;
+  }
+
+  #feed({ door, from, bytes }: AttackInput): void {
+    const cluster = this.#cluster;
+    const startMs = performance.now();
+    if (door === "packet") {
+      cluster.call(
+        this.victim,
+        (engine, nowMs) => engine.handlePacket(from, bytes, nowMs),
+      );
+    } else {
+      cluster.call(this.victim, (engine, nowMs) => {
+        const id = engine.handleStreamOpened(from, nowMs);
+        for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+          const piece = bytes.slice(at, at + PIECE_BYTES);
+          engine.handleStreamData(id, piece, nowMs);
+        }
+        engine.handleStreamClosed(id, nowMs);
+      });
+    }
+    const tookMs = performance.now() - startMs;
+    this.#tally.add("processor time", tookMs / this.#unitMs);
+  }
+
+  #count(output: Output): void {
+    const tally = this.#tally;
+    switch (output.kind) {
+      case "packet":
+        tally.add("packets out", 1);
+        tally.add("bytes to all", output.bytes.length);
+        tally.add(
+          this.#nodes.some(({ address }) => address === output.to)
+            ? "bytes to one member"
+            : "bytes to one stranger",
+          output.bytes.length,
+          output.to,
+        );
+        return;
+      case "write":
+        return tally.add("bytes on streams", output.bytes.length);
+      case "log":
+        return tally.add("log lines", 1);
+      case "event":
+        return tally.add("events delivered", 1);
+      case "persist":
+        return tally.add("snapshot bytes", output.text.length);
+    }
+  }
+
+  #compile(expression: string): (text: string) => boolean {
+    const size = expressionSize(expression);
+    if (this.#isCounting) this.#tally.add("size of expressions", size);
+    return this.#tally.of("size of expressions") <= COMPILED_SIZE_MAX
+      ? compileExpression(expression)
+      : () => false;
+  }
+
+  #queued(): number {
+    const { engine } = this.victim;
+    const stats = engine.stats();
+    const queues = ["intent_queue", "event_queue", "query_queue"];
+    return queues.reduce((sum, name) => sum + Number(stats.get(name)), 0) +
+      engine.swim.queueDepth;
+  }
+
+  /** What is no longer as it should be. */
+  #harms(): string[] {
+    const { victim } = this;
+    const honest = this.#honest;
+    if (victim.engine.state !== "alive") {
+      return [`it is ${victim.engine.state}`];
+    }
+    if (honest.engine.state !== "alive") {
+      return [`a member is ${honest.engine.state}`];
+    }
+    const harms = [...victim.statuses(), ...honest.statuses()]
+      .filter((line) => {
+        const [name = "", status] = line.split(": ");
+        return MEMBERS.includes(name) && status !== "alive";
+      })
+      .map((line) => `members: ${line}`);
+    victim.events.length = honest.events.length = 0;
+    this.#cluster.call(honest, (engine, nowMs) => {
+      engine.userEvent(
+        HONEST_EVENT,
+        new Uint8Array(0),
+        { coalesce: false },
+        nowMs,
+      );
+      engine.query({ name: HONEST_QUERY, requestAck: true }, nowMs);
+    });
+    this.#cluster.run(DELIVERY_MS);
+    const heard = (what: string) =>
+      victim.events.some((line) => line.startsWith(what));
+    if (!heard(`user: ${HONEST_EVENT}@`)) harms.push("no event arrives");
+    if (!heard(`query: ${HONEST_QUERY}@`)) harms.push("no query arrives");
+    else if (!honest.replies.includes(`${VICTIM}: yes`)) {
+      harms.push("no answer arrives");
+    }
+    return [...new Set(harms)];
+  }
+}
