@@ -50,6 +50,8 @@ const LOOK_INTERVAL_MS = 30_000;
 export interface SnapshotOwner {
   /** Where to count; absent for nowhere. */
   readonly metrics?: Metrics;
+  /** Clock by which writes are timed, ms; the monotonic one unless given. */
+  nowMs?(): number;
   /** `text` begins with its component, `serf: `. */
   log(level: LogLevel, text: string): void;
   /** Calls `rewriteSnapshot` of the engine, and `write` with what comes of it. */
@@ -221,11 +223,11 @@ export class SnapshotStore {
     if (lines.length > 0) await this.#look();
     // Behind a gap, lines are of no use.
     if (this.#isBehind) return;
-    const startMs = monotonicMs();
+    const startMs = this.#nowMs();
     try {
       if (lines.length > 0) {
         await this.#disk.append(concatBytes(lines));
-        this.#counts?.snapshotAppendLine.record(monotonicMs() - startMs);
+        this.#counts?.snapshotAppendLine.record(this.#nowMs() - startMs);
       }
       if (work.mustSync) await this.#disk.sync();
     } catch (error) {
@@ -241,10 +243,10 @@ export class SnapshotStore {
     // From here on, so that a line that is lost meanwhile counts.
     this.#isBehind = false;
     this.#isRecovering = false;
-    const startMs = monotonicMs();
+    const startMs = this.#nowMs();
     try {
       await this.#disk.replace(contents);
-      this.#counts?.snapshotCompact.record(monotonicMs() - startMs);
+      this.#counts?.snapshotCompact.record(this.#nowMs() - startMs);
     } catch (error) {
       this.#isBehind ||= wasBehind;
       this.#owesReplacement = true;
@@ -313,6 +315,10 @@ export class SnapshotStore {
 
   #log(level: LogLevel, text: string): void {
     this.#owner?.log(level, `serf: ${text}`);
+  }
+
+  #nowMs(): number {
+    return this.#owner?.nowMs?.() ?? monotonicMs();
   }
 }
 

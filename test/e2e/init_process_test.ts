@@ -67,7 +67,7 @@ Deno.test({
         `-rpc-addr=${rpc.text}`,
         // The shell ends before its jobs, which become children of process 1.
         "-event-handler=user:orphans=" +
-        "for i in 1 2 3 4 5; do sleep 2 >/dev/null 2>&1 & done",
+        "for i in 1 2 3 4 5; do sleep 5 >/dev/null 2>&1 & done",
         "-event-handler=query:ask=sleep 0.1; echo answered",
         `-event-handler=user:worker=(trap 'echo bye > ${folder}/bye; exit' ` +
         `TERM; echo up > ${folder}/up; while :; do sleep 0.1; done) ` +
@@ -101,7 +101,7 @@ Deno.test({
       });
       await t.step("scripts still have their exit status", async () => {
         for (let i = 0; i < 3; i++) {
-          const said = await cli("query", "-timeout=5s", "ask");
+          const said = await cli("query", "-timeout=60s", "ask");
           assert.match(said.stdout, /Response from 'one': answered/);
         }
         assert.doesNotMatch(output, /Error invoking/);
