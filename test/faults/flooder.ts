@@ -2,10 +2,12 @@
  * A process that sends UDP packets as fast as it is told, and can: a test that did
  * it itself could look at nothing meanwhile.
  *
- *     deno run -A test/faults/flooder.ts HOST PORT KIND PER_SECOND SECONDS
+ *     deno run -A test/faults/flooder.ts HOST PORT KIND PER_SECOND SECONDS [SINK]
  *
- * KIND is one of `PACKETS`. Prints how many packets it has handed to the system,
- * and how many that were a second.
+ * KIND is one of `PACKETS`, or of `COSTLY_PACKETS`, which are made anew each time
+ * and name SINK, a port on this machine, as the place for answers. Prints how many
+ * packets and bytes it has handed to the system, how many packets that were a
+ * second, and how many bytes came back to it.
  */
 
 import { compress } from "../../lib/wire/compress.ts";
@@ -13,6 +15,7 @@ import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import type { Message } from "../../lib/wire/messages.ts";
 import { PacketCodec } from "../../lib/wire/packet.ts";
 import { nodeOf } from "../serf/parts.ts";
+import { COSTLY_PACKETS } from "../hostile/costly_packets.ts";
 import { codecConfig } from "../wire/vectors.ts";
 
 /** Different packets of a kind, which take turns. */
@@ -21,6 +24,8 @@ const VARIANTS = 64;
 const AT_ONCE = 64;
 /** Longest time in which nothing is sent because the rate is kept, ms. */
 const TICK_MS = 5;
+/** How long answers are counted after the last packet, ms. */
+const LAST_ANSWERS_MS = 500;
 
 function noise(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length));
@@ -61,10 +66,20 @@ const PACKETS: Readonly<Record<string, (i: number) => Uint8Array>> = {
   forged,
 };
 
-const [hostname = "", port, kind = "", perSecond, seconds] = Deno.args;
+const [hostname = "", port, kind = "", perSecond, seconds, sink] = Deno.args;
 const make = PACKETS[kind];
-if (make === undefined) throw new SyntaxError(`No such kind: '${kind}'`);
-const packets = Array.from({ length: VARIANTS }, (_, i) => make(i));
+const makeCostly = COSTLY_PACKETS[kind];
+if (make === undefined && makeCostly === undefined) {
+  throw new SyntaxError(`No such kind: '${kind}'`);
+}
+const packets = make === undefined
+  ? []
+  : Array.from({ length: VARIANTS }, (_, i) => make(i));
+
+function packetAt(i: number): Uint8Array {
+  return makeCostly?.(i, Number(sink)) ?? packets[i % VARIANTS] as Uint8Array;
+}
+
 const socket = Deno.listenDatagram({
   transport: "udp",
   hostname: "127.0.0.1",
@@ -72,17 +87,24 @@ const socket = Deno.listenDatagram({
 });
 const to = { transport: "udp", hostname, port: Number(port) } as const;
 
+let returned = 0;
+(async () => {
+  for await (const [bytes] of socket) returned += bytes.length;
+})();
+
 const startMs = performance.now();
 let sent = 0;
+let bytes = 0;
 for (let atMs = 0; atMs < Number(seconds) * 1_000;) {
   const due = Number(perSecond) * atMs / 1_000;
   while (sent < due) {
     const some = Math.min(AT_ONCE, Math.ceil(due - sent));
-    await Promise.all(Array.from({ length: some }, () =>
+    await Promise.all(Array.from({ length: some }, () => {
+      const packet = packetAt(sent++);
+      bytes += packet.length;
       // A buffer that is full is what a flood is for.
-      socket.send(packets[sent++ % VARIANTS] as Uint8Array, to).catch(
-        () => {},
-      )));
+      return socket.send(packet, to).catch(() => {});
+    }));
     if (performance.now() - startMs > Number(seconds) * 1_000) break;
   }
   atMs = performance.now() - startMs;
@@ -91,6 +113,8 @@ for (let atMs = 0; atMs < Number(seconds) * 1_000;) {
     atMs = performance.now() - startMs;
   }
 }
-socket.close();
 const rate = Math.round(sent / ((performance.now() - startMs) / 1_000));
-console.log(JSON.stringify({ sent, rate }));
+// What is on its way back counts, too.
+await new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS));
+socket.close();
+console.log(JSON.stringify({ sent, rate, bytes, returned }));

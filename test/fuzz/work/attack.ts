@@ -66,7 +66,7 @@ function sourceAt(i: number, sources: number): string {
 }
 
 /** Packs up to a thousand messages into one; a compound holds fewer. */
-function nested(parts: readonly Uint8Array[]): Uint8Array {
+export function nested(parts: readonly Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0] as Uint8Array;
   const compounds: Uint8Array[] = [];
   for (let at = 0; at < parts.length; at += COMPOUND_PARTS_MAX) {
