@@ -67,7 +67,7 @@ export const BOUNDS = {
       "A push/pull is answered with our whole state, of which recent events are 4 MiB at most. A stream's address cannot be forged",
   },
   "size of expressions": {
-    perSecond: 8 * KIB,
+    perSecond: 12 * KIB,
     perByte: 1,
     perInput: 0,
     why:
