@@ -23,8 +23,14 @@ import { type Excess, Tally } from "./tally.ts";
 const ATTACK_MS = 1_000;
 /** Seconds in which work is counted, that of the attack included. */
 const COUNTED_SECONDS = 5;
-/** Longer than two intervals of push/pull, so that everybody has met everybody. */
+/** Longer than two intervals of push/pull, which bring what gossip does not. */
 const QUIET_MS = 65_000;
+/**
+ * A false claim that somebody has left stops the gossip to it. Push/pulls correct
+ * that, each with a member drawn by lot.
+ */
+const HEALING_MS = 240_000;
+const HEALING_STEP_MS = 5_000;
 /** In which gossip reaches everybody, and a query ends. */
 const DELIVERY_MS = 15_000;
 const JOIN_MS = 10_000;
@@ -191,12 +197,16 @@ export class EngineMeter {
     if (honest.engine.state !== "alive") {
       return [`a member is ${honest.engine.state}`];
     }
-    const harms = [...victim.statuses(), ...honest.statuses()]
-      .filter((line) => {
+    const missing = () =>
+      [...victim.statuses(), ...honest.statuses()].filter((line) => {
         const [name = "", status] = line.split(": ");
         return MEMBERS.includes(name) && status !== "alive";
-      })
-      .map((line) => `members: ${line}`);
+      });
+    for (let ms = 0; ms < HEALING_MS && missing().length > 0;) {
+      this.#cluster.run(HEALING_STEP_MS);
+      ms += HEALING_STEP_MS;
+    }
+    const harms = missing().map((line) => `members: ${line}`);
     victim.events.length = honest.events.length = 0;
     this.#cluster.call(honest, (engine, nowMs) => {
       engine.userEvent(
