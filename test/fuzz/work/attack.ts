@@ -156,8 +156,7 @@ function drawPushPull(random: Random): readonly [string, Uint8Array] {
   const userState = encodePushPull({
     ltime: ltime(0, 1),
     statusLTimes: new Map([[VICTIM, ltime(0, 2)], [HONEST, ltime(1, 2)]]),
-    // That another member has left would be believed, as it is by the original.
-    leftMembers: pick(random, [[], [VICTIM, "ghost0"]]),
+    leftMembers: pick(random, [[], [VICTIM, HONEST]]),
     eventLTime: ltime(0, 1),
     events: Array.from({ length: events }, (_, i) => ({
       ltime: ltime(i, events),

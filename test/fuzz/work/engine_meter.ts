@@ -31,6 +31,11 @@ const QUIET_MS = 65_000;
  */
 const HEALING_MS = 240_000;
 const HEALING_STEP_MS = 5_000;
+/**
+ * Statuses that do no harm. A false leave that spreads by push/pull is not refuted
+ * and shows until the member's next join, as in the original; it is alive.
+ */
+const WELL = ["alive", "leaving"];
 /** In which gossip reaches everybody, and a query ends. */
 const DELIVERY_MS = 15_000;
 const JOIN_MS = 10_000;
@@ -199,8 +204,8 @@ export class EngineMeter {
     }
     const missing = () =>
       [...victim.statuses(), ...honest.statuses()].filter((line) => {
-        const [name = "", status] = line.split(": ");
-        return MEMBERS.includes(name) && status !== "alive";
+        const [name = "", status = ""] = line.split(": ");
+        return MEMBERS.includes(name) && !WELL.includes(status);
       });
     for (let ms = 0; ms < HEALING_MS && missing().length > 0;) {
       this.#cluster.run(HEALING_STEP_MS);
