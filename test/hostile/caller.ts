@@ -13,7 +13,7 @@ import { joined, requestBytes } from "../e2e/crowd_client.ts";
 /** Connections reset a second. */
 const RESETS_PER_SECOND = 50;
 /** Pause before a connection that was ended is opened again, ms. */
-const AGAIN_MS = 100;
+const AGAIN_MS = 1_000;
 /** Wrong tokens in one write. */
 const GUESSES = 100;
 const GARBAGE = new Uint8Array(1_024).fill(0xc1);
