@@ -17,7 +17,7 @@ import { Cluster, type Node } from "../../serf/cluster.ts";
 import type { Attack, AttackInput } from "./attack.ts";
 import { BOUNDS } from "./bounds.ts";
 import { HONEST, MEMBERS, VICTIM } from "./scene.ts";
-import { type Excess, Tally } from "./tally.ts";
+import { type Measured, Tally } from "./tally.ts";
 
 /** Time in which the attack arrives, ms. */
 const ATTACK_MS = 1_000;
@@ -105,8 +105,8 @@ export class EngineMeter {
     return this.#nodes[MEMBERS.indexOf(HONEST)] as Node;
   }
 
-  /** Carries the attack out. @returns what was more than the table allows */
-  measure(attack: Attack): Excess[] {
+  /** Carries the attack out. */
+  measure(attack: Attack): Measured {
     const { inputs, sources } = attack;
     const cluster = this.#cluster;
     this.#isCounting = true;
@@ -126,7 +126,7 @@ export class EngineMeter {
     cluster.run(QUIET_MS);
     for (const harm of this.#harms()) this.#tally.add("harm", 1, harm);
     this.#tally.compare({ ...incoming, seconds: COUNTED_SECONDS });
-    return this.#tally.excesses;
+    return this.#tally.measured;
   }
 
   #feed({ door, from, bytes }: AttackInput): void {

@@ -3,7 +3,8 @@
  *
  * SEED defaults to the time, INPUTS (per target) to 1,000, WORD (a part of a
  * target's name) to all targets. Prints each finding with the seed that replays it,
- * and exits with 1 if there was one.
+ * and how much of what is allowed was reached at most; exits with 1 if there was a
+ * finding.
  */
 
 import { messageMs } from "./calibration.ts";
@@ -28,7 +29,7 @@ function print(finding: WorkFinding): boolean {
 console.log(`seed ${seed}, ${inputs} attacks per target`);
 for (const target of WORK_TARGETS.filter(({ name }) => name.includes(part))) {
   const startMs = performance.now();
-  const findings = fuzzWork(target, {
+  const { findings, shares } = fuzzWork(target, {
     seed,
     inputs,
     unitMs: messageMs,
@@ -36,4 +37,7 @@ for (const target of WORK_TARGETS.filter(({ name }) => name.includes(part))) {
   });
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
   console.log(`${target.name}: ${findings.length} findings in ${seconds} s`);
+  for (const [quantity, share] of [...shares].sort((a, b) => b[1] - a[1])) {
+    console.log(`  ${(100 * share).toFixed(1)} % ${quantity}`);
+  }
 }

@@ -85,7 +85,7 @@ function drawQuestions(random: Random): PreparedAttack {
         sources: 1,
         seconds: 1,
       });
-      return tally.excesses;
+      return tally.measured;
     },
   };
 }

@@ -128,7 +128,7 @@ function drawRequests(random: Random): PreparedAttack {
         sources: 1,
         seconds: 1,
       });
-      return tally.excesses;
+      return tally.measured;
     },
   };
 }

@@ -11,12 +11,20 @@ export interface Excess {
   readonly detail?: string;
 }
 
+/** What came of an attack. */
+export interface Measured {
+  readonly excesses: readonly Excess[];
+  /** Of what is allowed, the highest share that was reached; above 1 is too much. */
+  readonly shares: ReadonlyMap<Quantity, number>;
+}
+
 export class Tally {
   readonly #amounts = new Map<
     string,
     { readonly quantity: Quantity; readonly detail?: string; amount: number }
   >();
   readonly #excesses = new Map<Quantity, Excess>();
+  readonly #shares = new Map<Quantity, number>();
 
   /** @param detail amounts with different ones are not added up */
   add(quantity: Quantity, amount: number, detail?: string): void {
@@ -37,6 +45,11 @@ export class Tally {
   compare(incoming: Incoming): void {
     for (const { quantity, detail, amount } of this.#amounts.values()) {
       const most = allowed(quantity, incoming);
+      const share = amount / Math.max(most, 1);
+      this.#shares.set(
+        quantity,
+        Math.max(share, this.#shares.get(quantity) ?? 0),
+      );
       if (amount <= most) continue;
       const known = this.#excesses.get(quantity);
       if (
@@ -53,7 +66,10 @@ export class Tally {
     }
   }
 
-  get excesses(): Excess[] {
-    return [...this.#excesses.values()];
+  get measured(): Measured {
+    return {
+      excesses: [...this.#excesses.values()],
+      shares: this.#shares,
+    };
   }
 }

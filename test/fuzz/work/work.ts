@@ -7,7 +7,8 @@
  */
 
 import { Random } from "../../../lib/kit/random.ts";
-import type { Excess } from "./tally.ts";
+import type { Quantity } from "./bounds.ts";
+import type { Excess, Measured } from "./tally.ts";
 
 /** A door of the agent. */
 export interface WorkTarget {
@@ -25,7 +26,7 @@ export interface PreparedAttack {
    *
    * @param unitMs time of one ordinary message on this machine
    */
-  measure(unitMs: number): Excess[];
+  measure(unitMs: number): Measured;
 }
 
 /** An attack that caused more than the table allows. */
@@ -45,22 +46,32 @@ export interface WorkOptions {
   readonly isEnough?: (finding: WorkFinding) => boolean;
 }
 
+export interface WorkReport {
+  readonly findings: readonly WorkFinding[];
+  /** The highest share of what is allowed that any attack reached. */
+  readonly shares: ReadonlyMap<Quantity, number>;
+}
+
 /** An attack that seemed slow is timed this often again before it is a finding. */
 const TIMED_AGAIN = 2;
 
 export function fuzzWork(
   target: WorkTarget,
   options: WorkOptions,
-): WorkFinding[] {
+): WorkReport {
   const { inputs, unitMs, isEnough = () => false } = options;
   const findings: WorkFinding[] = [];
+  const shares = new Map<Quantity, number>();
   const firstUnitMs = unitMs();
   for (let i = 0; i < inputs; i++) {
     const seed = options.seed + i;
     const attack = target.draw(
       new Random(seed * 1_000_003 + hashOf(target.name)),
     );
-    const excesses = attack.measure(firstUnitMs);
+    const { excesses, shares: reached } = attack.measure(firstUnitMs);
+    for (const [quantity, share] of reached) {
+      shares.set(quantity, Math.max(share, shares.get(quantity) ?? 0));
+    }
     for (const excess of excesses) {
       if (
         excess.quantity === "processor time" && !isSlow(attack, unitMs)
@@ -68,16 +79,16 @@ export function fuzzWork(
       const { name } = target;
       const finding = { ...excess, target: name, seed, words: attack.words };
       findings.push(finding);
-      if (isEnough(finding)) return findings;
+      if (isEnough(finding)) return { findings, shares };
     }
   }
-  return findings;
+  return { findings, shares };
 }
 
 /** Whether an attack takes too long each time: once may have been the machine. */
 function isSlow(attack: PreparedAttack, unitMs: () => number): boolean {
   for (let i = 0; i < TIMED_AGAIN; i++) {
-    const excesses = attack.measure(unitMs());
+    const { excesses } = attack.measure(unitMs());
     if (!excesses.some(({ quantity }) => quantity === "processor time")) {
       return false;
     }

@@ -11,7 +11,7 @@ import { allowed, BOUNDS, CROWD } from "./bounds.ts";
 import { messageMs } from "./calibration.ts";
 import { engineTargets } from "./engine_targets.ts";
 import { WORK_TARGETS } from "./registry.ts";
-import { Tally } from "./tally.ts";
+import { type Measured, Tally } from "./tally.ts";
 import { fuzzWork, type WorkFinding, type WorkTarget } from "./work.ts";
 
 const SEED = 1;
@@ -21,7 +21,7 @@ const INPUTS = { gossip: 30, others: 200 } as const;
 function run(
   target: WorkTarget,
   isEnough?: (finding: WorkFinding) => boolean,
-): WorkFinding[] {
+): readonly WorkFinding[] {
   const inputs = target.name.startsWith("gossip")
     ? INPUTS.gossip
     : INPUTS.others;
@@ -30,7 +30,7 @@ function run(
     inputs,
     unitMs: messageMs,
     ...(isEnough === undefined ? {} : { isEnough }),
-  });
+  }).findings;
 }
 
 for (const target of WORK_TARGETS) {
@@ -55,6 +55,8 @@ Deno.test("fuzzWork() finds each kind of excess in engines without limits", () =
   assert.deepEqual([...wanted], []);
 });
 
+const NOTHING: Measured = { excesses: [], shares: new Map() };
+
 Deno.test("an attack is a function of the target and its seed", () => {
   const wordsOf = (seed: number) => {
     const words: string[] = [];
@@ -63,7 +65,7 @@ Deno.test("an attack is a function of the target and its seed", () => {
       name: target.name,
       draw(random) {
         words.push(target.draw(random).words);
-        return { words: "", measure: () => [] };
+        return { words: "", measure: () => NOTHING };
       },
     };
     fuzzWork(listening, { seed, inputs: 5, unitMs: () => 1 });
@@ -80,12 +82,16 @@ Deno.test("an attack that seems slow is timed again before it is a finding", () 
       words: "",
       measure: () =>
         times-- > 0
-          ? [{ quantity: "processor time", amount: 2, allowed: 1 }]
-          : [],
+          ? {
+            ...NOTHING,
+            excesses: [{ quantity: "processor time", amount: 2, allowed: 1 }],
+          }
+          : NOTHING,
     }),
   });
   const findings = (times: number) =>
-    fuzzWork(slowTimes(times), { seed: 1, inputs: 1, unitMs: () => 1 }).length;
+    fuzzWork(slowTimes(times), { seed: 1, inputs: 1, unitMs: () => 1 }).findings
+      .length;
   assert.deepEqual([findings(1), findings(2), findings(3)], [0, 0, 1]);
 });
 
@@ -96,10 +102,10 @@ Deno.test("Tally compares sums by where they went", () => {
   tally.add("bytes to one stranger", perSecond, "a");
   tally.add("bytes to one stranger", 10, "b");
   tally.compare(incoming);
-  assert.deepEqual(tally.excesses, []);
+  assert.deepEqual(tally.measured.excesses, []);
   tally.add("bytes to one stranger", 5, "a");
   tally.compare(incoming);
-  assert.deepEqual(tally.excesses, [{
+  assert.deepEqual(tally.measured.excesses, [{
     quantity: "bytes to one stranger",
     amount: perSecond + 5,
     allowed: perSecond,
