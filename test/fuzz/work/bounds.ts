@@ -120,8 +120,8 @@ export const BOUNDS = {
     why: "A member that comes or goes is one line of its name and address",
   },
   "processor time": {
-    perSecond: 40_000,
-    perByte: 2,
+    perSecond: 10_000,
+    perByte: 1,
     perInput: 400,
     why:
       "In ordinary messages. Opening one packet that holds 64 KiB when decompressed takes as long as a hundred of them",
