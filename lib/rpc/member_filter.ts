@@ -28,12 +28,21 @@ import {
 } from "../kit/expression.ts";
 import type { MemberFilter, RpcMember } from "./protocol.ts";
 
+const TOO_LARGE = "error parsing regexp: expression too large";
+
 /**
  * Most work of one filter, in units of `expressionSize`: a few seconds at the very
  * worst, and mostly a twentieth of that. Names of 20 characters of 65,536 members
  * can be compared with `^web-[0-9]{1,3}-(a|b|c)[0-9]{1,20}$`.
  */
 const WORK_MAX = 524_288;
+
+/**
+ * Most that is compiled for one filter, in the same units: as much as for the
+ * filters of a query, a third of a second at the worst. A request has room for
+ * thousands of expressions, and while they are compiled nothing else is done.
+ */
+const COMPILED_MAX = EXPRESSION_SIZE_MAX;
 
 /** Whether `filterMembers` will have expressions to compile. */
 export function needsCompiler(filter: MemberFilter): boolean {
@@ -53,12 +62,11 @@ export function filterMembers<T extends RpcMember>(
   compile: CompileExpression | undefined,
 ): T[] {
   let workLeft = WORK_MAX;
+  let compilableLeft = COMPILED_MAX;
   const spend = (work: number) => {
     workLeft -= work;
     if (workLeft < 0) {
-      throw new SyntaxError(
-        "error parsing regexp: expression too large for so many members",
-      );
+      throw new SyntaxError(`${TOO_LARGE} for so many members`);
     }
   };
   const matcherOf = (expression: string): Matcher => {
@@ -66,7 +74,11 @@ export function filterMembers<T extends RpcMember>(
     const anchored = `^${expression}$`;
     const size = expressionSize(anchored);
     // What is too large is refused by the compiler, in its words.
-    if (size <= EXPRESSION_SIZE_MAX) spend(size);
+    if (size <= EXPRESSION_SIZE_MAX) {
+      compilableLeft -= size;
+      if (compilableLeft < 0) throw new SyntaxError(TOO_LARGE);
+      spend(size);
+    }
     const matches = defined(compile, "compiler of expressions")(anchored);
     return rememberEach((text) => {
       spend(matchWork(size, text.length));

@@ -157,6 +157,29 @@ Deno.test("filterMembers() looks at each text once, and refuses what is too much
   assert.ok(matched.length < 5_000);
 });
 
+Deno.test("filterMembers() compiles only so much for one request", () => {
+  const filterOf = (count: number) => ({
+    name: "",
+    status: "",
+    tags: new Map(
+      Array.from({ length: count }, (_, i) => [`t${i}`, "a{0,990}"]),
+    ),
+  });
+  let compiled = 0;
+  const compile = () => {
+    compiled++;
+    return () => true;
+  };
+  const members = [member("n1")];
+  assert.deepEqual(filterMembers(members, filterOf(4), compile), members);
+  compiled = 0;
+  assert.throws(() => filterMembers(members, filterOf(400), compile), {
+    name: "SyntaxError",
+    message: "error parsing regexp: expression too large",
+  });
+  assert.equal(compiled, 4);
+});
+
 Deno.test("WaitingRecords keeps order and capacity; a drop is reported once per episode", () => {
   // Against the obvious: an array, and a flag that falls at half the capacity.
   fc.assert(fc.property(
