@@ -95,7 +95,11 @@ Deno.test("names in the code that the pages call by exist", () => {
 /** Rows of the table of limits, and the constants behind their numbers, in order. */
 const LIMITS: Readonly<Record<string, readonly string[]>> = {
   "Members in the table": ["swim/config.ts membersMax"],
-  "Streams open to us": ["swim/inbound_streams.ts INBOUND_STREAMS_MAX"],
+  "Name of a member": ["swim/name_limit.ts NAME_LENGTH_MAX"],
+  "Streams open to us": [
+    "swim/inbound_streams.ts INBOUND_STREAMS_MAX",
+    "swim/inbound_streams.ts SILENT_STREAMS_MAX",
+  ],
   "Bytes of all unfinished": ["swim/inbound_streams.ts INBOUND_BYTES_MAX"],
   "Pings relayed": ["swim/probe.ts RELAYS_MAX"],
   "Broadcasts queued": ["serf/config.ts queueDepthMax"],
@@ -130,6 +134,15 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
     "serf/query_filter.ts TAG_FILTERS_MAX",
     "kit/expression.ts EXPRESSION_SIZE_MAX",
   ],
+  "Expressions of one packet": ["serf/limits.ts expressionsPerPacket"],
+  "Compiled expressions": [
+    "serf/expressions.ts COMPILED_MAX",
+    "serf/expressions.ts COMPILED_SIZE_MAX",
+  ],
+  "Work of a filter": [
+    "rpc/member_filter.ts WORK_MAX",
+    "kit/expression.ts EXPRESSION_SIZE_MAX",
+  ],
   "Queries that wait": ["serf/query_arrival.ts WAITING_MAX"],
   "Records in a coalescing": ["serf/coalesce.ts HELD_MAX"],
   "Joins that wait": ["serf/join.ts WAITING_MAX"],
@@ -139,7 +152,17 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
     "agent/syslog.ts WAITING_MAX",
     "agent/syslog.ts LINE_BYTES_MAX",
   ],
+  "Output of the agent": ["../cmd/output_queue.ts WAITING_CHARACTERS_MAX"],
   "Clients of the control": ["rpc/limits.ts clientsMax"],
+  "Such clients that may": [
+    "rpc/limits.ts strangersMax",
+    "rpc/limits.ts strangersPerSourceMax",
+  ],
+  "Requests of such a": [
+    "rpc/limits.ts strangerRequestsMax",
+    "rpc/limits.ts wrongTokensMax",
+  ],
+  "Tokens of one address": ["rpc/limits.ts waitingTokensPerSourceMax"],
   "An entry of the": ["agent/log.ts ENTRY_LENGTH_MAX"],
   "Streams of one client": [
     "rpc/protocol.ts STREAMS_MAX",
@@ -164,6 +187,10 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
   "Events that wait for handlers": ["agent/handler_lane.ts WAITING_HARD_MAX"],
   "Events that wait for a handler": ["agent/handler_lane.ts WAITING_MAX"],
   "Output of a handler": ["agent/script_output.ts OUTPUT_BYTES_MAX"],
+  "Pipes that jobs": ["agent/script_output.ts LEFTOVERS_MAX"],
+  "Failed members in": ["serf/snapshot_file.ts FAILED_MEMBERS_MAX"],
+  "Members of a snapshot": ["serf/rejoin.ts ROUND_SIZE_MAX"],
+  "Addresses that members": ["serf/shared_addresses.ts TOLD_MAX"],
   "A line of a snapshot": [
     "serf/snapshot_file.ts LINE_BYTES_MAX",
     "serf/snapshot_file.ts COMPLAINTS_MAX",
@@ -190,6 +217,8 @@ const OTHER_LIMITS = [
   "Decompressed bytes of one packet",
   "A request on the control port before",
   "An answer of an agent",
+  "Work for the filters",
+  "Bytes of a client that",
 ];
 
 /** The first value that a file gives a constant or a setting. */
