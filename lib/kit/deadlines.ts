@@ -40,7 +40,8 @@ export class Deadlines<T> {
     return this.#heap[0]?.atMs;
   }
 
-  add(atMs: number, value: T): Deadline<T> {
+  /** @returns the row, which knows which kind of value it holds */
+  add<Value extends T>(atMs: number, value: Value): Deadline<Value> {
     const row = new Row(atMs, this.#order++, value);
     row.place = this.#heap.length;
     this.#heap.push(row);

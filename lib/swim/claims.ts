@@ -22,10 +22,10 @@ import {
   Member,
   precedence,
   type RunningSuspicion,
+  type SuspicionTimer,
 } from "./member.ts";
 import { Suspicion, suspicionTimeoutMs } from "./suspicion.ts";
 import { NAME_LENGTH_MAX } from "./name_limit.ts";
-import type { Timer } from "./timer.ts";
 
 /**
  * How often a doubtful suspect is asked before it is called dead, one probe
@@ -383,7 +383,7 @@ export class Claims {
       nowMs,
       claim.from,
     );
-    const timer: Timer = { kind: "suspicion", member };
+    const timer: SuspicionTimer = { kind: "suspicion", member };
     const row = core.deadlines.add(nowMs, timer);
     member.suspicion = { suspicion, row, asks: 0, lastAskMs: nowMs };
     core.deadlines.move(row, this.#nextStepMs(member.suspicion, nowMs));
@@ -422,7 +422,7 @@ export class Claims {
       running.asks++;
       running.lastAskMs = nowMs;
     }
-    const timer: Timer = { kind: "suspicion", member };
+    const timer: SuspicionTimer = { kind: "suspicion", member };
     running.row = core.deadlines.add(this.#nextStepMs(running, nowMs), timer);
     return isAsked;
   }

@@ -19,7 +19,6 @@ import { equalBytes } from "../kit/bytes.ts";
 import type { Deadline } from "../kit/deadlines.ts";
 import type { NodeDescriptor, NodeStateName } from "../wire/messages.ts";
 import type { Suspicion } from "./suspicion.ts";
-import type { Timer } from "./timer.ts";
 
 /** A member as other layers see it. Read-only; it changes under your hands. */
 export interface MemberView {
@@ -82,10 +81,16 @@ export class DescriptorPool {
   }
 }
 
+/** What the row of a running suspicion in the deadline table stands for. */
+export interface SuspicionTimer {
+  readonly kind: "suspicion";
+  readonly member: Member;
+}
+
 /** A running suspicion and its row in the deadline table. */
 export interface RunningSuspicion {
   readonly suspicion: Suspicion;
-  row: Deadline<Timer>;
+  row: Deadline<SuspicionTimer>;
   /** How often the member was asked to refute, and when it was last. */
   asks: number;
   lastAskMs: number;

@@ -21,9 +21,12 @@
 
 import { formatEndpoint, formatIp } from "../kit/address.ts";
 import { Budget, SourceBudgets } from "../kit/budget.ts";
+import type { LogLevel } from "../kit/log.ts";
 import type { Message, Ping } from "../wire/messages.ts";
-import type { SwimCore } from "./core.ts";
+import type { SwimConfig } from "./config.ts";
 import { type ReplyRates, SWIM_LIMITS, type SwimLimits } from "./limits.ts";
+import type { Membership } from "./membership.ts";
+import type { SwimMetrics } from "./metrics.ts";
 
 /**
  * Destinations whose budgets are remembered, of each kind. A node that spends on
@@ -57,6 +60,19 @@ export interface NamedAddress {
   readonly address: string;
 }
 
+/** What answering needs of the node that answers; `SwimCore` has it. */
+export interface ReplyingNode {
+  readonly config: Pick<SwimConfig, "limits">;
+  readonly members: Pick<Membership, "get" | "all">;
+  readonly metrics: Pick<SwimMetrics, "repliesRefused" | "repliesShortened">;
+  /** Counts refused input and logs it, within limits. */
+  refuse(level: LogLevel, text: string, nowMs: number): void;
+  /** Sends one message with as many waiting broadcasts as fit. */
+  sendWithBroadcasts(to: string, message: Message): void;
+  /** Sends one message and nothing else. */
+  sendAlone(to: string, message: Message): void;
+}
+
 /** Two budgets of which both must allow it. */
 class RateBudget {
   readonly #perDestination: SourceBudgets;
@@ -77,7 +93,7 @@ class RateBudget {
 }
 
 export class Replies {
-  readonly #core: SwimCore;
+  readonly #node: ReplyingNode;
   readonly #limits: SwimLimits;
   readonly #full: RateBudget;
   readonly #relayedPings: RateBudget;
@@ -92,9 +108,9 @@ export class Replies {
     staleClaim: 0,
   };
 
-  constructor(core: SwimCore) {
-    const limits = core.config.limits ?? SWIM_LIMITS;
-    this.#core = core;
+  constructor(node: ReplyingNode) {
+    const limits = node.config.limits ?? SWIM_LIMITS;
+    this.#node = node;
     this.#limits = limits;
     this.#full = new RateBudget(limits.fullReplies);
     this.#relayedPings = new RateBudget(limits.relayedPings);
@@ -155,7 +171,7 @@ export class Replies {
       this.#staleClaims.take(from, nowMs) &&
       (!this.#limits.believesMembersOnly || this.#isMemberAddress(from));
     // No fault of the sender, who only repeats what it has heard.
-    if (!isAllowed) this.#core.metrics.repliesRefused.add();
+    if (!isAllowed) this.#node.metrics.repliesRefused.add();
     return isAllowed;
   }
 
@@ -167,7 +183,7 @@ export class Replies {
   admitHostReply(kind: HostReply, to: NamedAddress, nowMs: number): boolean {
     const budgets = this.#isMember(to) ? this.#toMembers : this.#toStrangers;
     if (budgets[kind].take(to.address, nowMs)) return true;
-    this.#core.metrics.repliesRefused.add();
+    this.#node.metrics.repliesRefused.add();
     return false;
   }
 
@@ -176,17 +192,17 @@ export class Replies {
   }
 
   #refuse(text: string, nowMs: number): void {
-    this.#core.metrics.repliesRefused.add();
-    this.#core.refuse("WARN", text, nowMs);
+    this.#node.metrics.repliesRefused.add();
+    this.#node.refuse("WARN", text, nowMs);
   }
 
   #isMember({ name, address }: NamedAddress): boolean {
     return !this.#limits.believesMembersOnly ||
-      this.#core.members.get(name)?.address === address;
+      this.#node.members.get(name)?.address === address;
   }
 
   #isMemberAddress(sought: string): boolean {
-    return this.#core.members.all().some(({ address }) => address === sought);
+    return this.#node.members.all().some(({ address }) => address === sought);
   }
 
   // --- Where to, and how much -----------------------------------------------
@@ -227,13 +243,13 @@ export class Replies {
       const carries = this.#isMember(to) ? "gossip" : "coordinate";
       return { address, carries };
     }
-    this.#core.metrics.repliesShortened.add();
+    this.#node.metrics.repliesShortened.add();
     return { address, carries: "nothing" };
   }
 
   /** Sends a message, and with it the gossip that it may carry. */
   send({ address, carries }: ReplyAddress, message: Message): void {
-    if (carries === "gossip") this.#core.sendWithBroadcasts(address, message);
-    else this.#core.sendAlone(address, message);
+    if (carries === "gossip") this.#node.sendWithBroadcasts(address, message);
+    else this.#node.sendAlone(address, message);
   }
 }

@@ -1,5 +1,5 @@
 import type { Join } from "./join.ts";
-import type { Member } from "./member.ts";
+import type { SuspicionTimer } from "./member.ts";
 import type { StreamId } from "./output.ts";
 
 /** What a row of the engine's deadline table stands for. */
@@ -14,7 +14,7 @@ export type Timer =
   | { readonly kind: "relayTimeout"; readonly seqNo: number }
   | { readonly kind: "gossip" }
   | { readonly kind: "pushPull" }
-  | { readonly kind: "suspicion"; readonly member: Member }
+  | SuspicionTimer
   | { readonly kind: "stream"; readonly streamId: StreamId }
   /** The first exchange of a join has had its time to go ahead. */
   | { readonly kind: "joinLead"; readonly join: Join }
