@@ -132,9 +132,13 @@ export {
   type SerfState,
   type SwimView,
 } from "./serf/engine.ts";
-export { type GivenSwim, type SerfConfig, serfConfig } from "./serf/config.ts";
+export {
+  type GivenSwim,
+  type SerfConfig,
+  serfConfig,
+  type SnapshotConfig,
+} from "./serf/config.ts";
 export type { SerfLimits } from "./serf/limits.ts";
-export type { SnapshotConfig } from "./serf/snapshot.ts";
 export {
   readSnapshot,
   type ReadSnapshotOptions,

@@ -8,7 +8,18 @@ import {
 import { nameLengthProblem } from "../swim/name_limit.ts";
 import type { SerfLimits } from "./limits.ts";
 import { nodeNameProblem } from "./node_name.ts";
-import type { SnapshotConfig } from "./snapshot.ts";
+import type { RestoredSnapshot } from "./snapshot_file.ts";
+
+/** What a node that keeps a snapshot is told about it. */
+export interface SnapshotConfig {
+  /** What the file said. */
+  readonly restored: RestoredSnapshot;
+  /**
+   * No file is compacted below this size, bytes; 128 KiB unless given. Smaller
+   * keeps the file short, larger saves rewriting it.
+   */
+  readonly compactBytesMin?: number;
+}
 
 /** Everything a Serf engine must be told. Make one with `serfConfig`. */
 export interface SerfConfig {

@@ -41,6 +41,7 @@ import { formatEndpoint } from "../kit/address.ts";
 import { utf8Bytes } from "../kit/bytes.ts";
 import type { Deadline } from "../kit/deadlines.ts";
 import { quoteText } from "../kit/quote.ts";
+import type { SnapshotConfig } from "./config.ts";
 import type { SerfCore } from "./core.ts";
 import type { MemberEventType, SerfEvent } from "./event.ts";
 import { type LamportClock, nextLTime } from "./lamport.ts";
@@ -56,20 +57,8 @@ import {
   NOT_ALIVE_PREFIX,
   noteMember,
   QUERY_CLOCK_PREFIX,
-  type RestoredSnapshot,
 } from "./snapshot_file.ts";
 import type { Timer } from "./timer.ts";
-
-/** What a node that keeps a snapshot is told about it. */
-export interface SnapshotConfig {
-  /** What the file said. */
-  readonly restored: RestoredSnapshot;
-  /**
-   * No file is compacted below this size, bytes; 128 KiB unless given. Smaller
-   * keeps the file short, larger saves rewriting it.
-   */
-  readonly compactBytesMin?: number;
-}
 
 /** Longest time between a move of the member clock and its line, ms. */
 const CLOCK_INTERVAL_MS = 500;

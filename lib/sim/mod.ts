@@ -112,7 +112,7 @@ export type { Coordinate } from "../coordinate/coordinate.ts";
 export type { BudgetRate } from "../kit/budget.ts";
 export type { LogLevel } from "../kit/log.ts";
 export type { Random } from "../kit/random.ts";
-export type { SerfConfig } from "../serf/config.ts";
+export type { SerfConfig, SnapshotConfig } from "../serf/config.ts";
 export type { SerfLimits } from "../serf/limits.ts";
 export type {
   EngineSeeds,
@@ -134,7 +134,6 @@ export type {
   UserEvent,
 } from "../serf/event.ts";
 export type { Member, MemberStatus } from "../serf/member.ts";
-export type { SnapshotConfig } from "../serf/snapshot.ts";
 export type {
   RestoredSnapshot,
   SnapshotComplaint,

@@ -22,7 +22,7 @@
 import type { Deadline } from "../kit/deadlines.ts";
 import { utf8Bytes } from "../kit/bytes.ts";
 import type { PersistOutput } from "../serf/event.ts";
-import type { SnapshotConfig } from "../serf/snapshot.ts";
+import type { SnapshotConfig } from "../serf/config.ts";
 import { readSnapshot } from "../serf/snapshot_file.ts";
 import type { StreamId } from "../swim/output.ts";
 import type { Keyring } from "../wire/keyring.ts";
