@@ -16,12 +16,8 @@ import {
   resolveSettings,
 } from "./config.ts";
 import { CONFIG_KEYS, PATH } from "./config_keys.ts";
-import {
-  explainError,
-  type MergedSettings,
-  originsOf,
-  type SettingsLayer,
-} from "./config_layer.ts";
+import type { MergedSettings, SettingsLayer } from "./config_layer.ts";
+import { explainError, originsOf } from "./config_merge.ts";
 import { configFiles } from "./config_path.ts";
 import {
   type SecuritySummary,

@@ -24,10 +24,10 @@ import { type ProfileName, PROFILES } from "../swim/config.ts";
 import {
   ConfigError,
   type MergedSettings,
-  mergeLayers,
   type SettingName,
   type SettingsLayer,
 } from "./config_layer.ts";
+import { mergeLayers } from "./config_merge.ts";
 import {
   type EventHandler,
   HandlerSpecError,
@@ -39,11 +39,10 @@ import { isFacility } from "./syslog_facility.ts";
 export {
   ConfigError,
   DEFAULT_SETTINGS,
-  explainError,
   type MergedSettings,
-  mergeLayers,
   type SettingsLayer,
 } from "./config_layer.ts";
+export { explainError, mergeLayers } from "./config_merge.ts";
 
 /** Gossip port of an address that names none. */
 export const DEFAULT_BIND_PORT = 7946;

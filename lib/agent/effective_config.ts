@@ -9,11 +9,8 @@
 
 import { formatDuration } from "../kit/duration.ts";
 import { CONFIG_KEYS, type ConfigKey, FILE_KEYS } from "./config_keys.ts";
-import {
-  type MergedSettings,
-  originsOf,
-  type SettingsLayer,
-} from "./config_layer.ts";
+import type { MergedSettings, SettingsLayer } from "./config_layer.ts";
+import { originsOf } from "./config_merge.ts";
 import type { HandlerEntry } from "./handler_spec.ts";
 
 /** Width of the column of values; longer ones push their source to the right. */

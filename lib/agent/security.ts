@@ -14,12 +14,12 @@ import {
 } from "../net/resolve.ts";
 import { unixPathOf } from "../net/rpc_endpoint.ts";
 import { DEFAULT_BIND_PORT } from "./config.ts";
-import {
-  type MergedSettings,
-  originsOf,
-  type SettingName,
-  type SettingsLayer,
+import type {
+  MergedSettings,
+  SettingName,
+  SettingsLayer,
 } from "./config_layer.ts";
+import { originsOf } from "./config_merge.ts";
 import { readKeyringFile } from "./keyring_file.ts";
 
 /** From where an address can be reached. */

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import {
   ConfigError,
   DEFAULT_SETTINGS,
+  type SettingsLayer,
+} from "../../lib/agent/config_layer.ts";
+import {
   explainError,
   mergeLayers,
   originsOf,
-  type SettingsLayer,
-} from "../../lib/agent/config_layer.ts";
+} from "../../lib/agent/config_merge.ts";
 
 Deno.test("mergeLayers() of nothing is the defaults", () => {
   assert.deepEqual(mergeLayers([]), DEFAULT_SETTINGS);
