@@ -29,16 +29,7 @@ import { CalledDeadChecker, EventChecker } from "./event_checkers.ts";
 import type { SimNode } from "./node.ts";
 import type { SimEngine } from "./sim_engine.ts";
 import { streamStartMs } from "./streams.ts";
-
-/** A broken rule. */
-export interface Violation {
-  readonly atMs: number;
-  readonly rule: string;
-  readonly text: string;
-}
-
-/** Takes a violation down. */
-export type Report = (rule: string, text: string) => void;
+import type { Report, Violation } from "./violation.ts";
 
 /** Our leaves, those of others, and the other intents are counted as one queue. */
 const INTENT_QUEUES = 3;

@@ -12,9 +12,9 @@ import {
   type SerfEvent,
   type UserEvent,
 } from "../serf/event.ts";
-import type { Report } from "./checkers.ts";
 import type { Cluster } from "./cluster.ts";
 import type { SimNode } from "./node.ts";
+import type { Report } from "./violation.ts";
 
 // --- Rules 5 and 6 ------------------------------------------------------------
 

@@ -8,9 +8,9 @@
 import type { LogLevel } from "../kit/log.ts";
 import { isMemberEvent, type SerfEvent } from "../serf/event.ts";
 import type { MemberStatus } from "../serf/member.ts";
-import type { Report } from "./checkers.ts";
 import type { Cluster, ClusterObserver, Lifecycle } from "./cluster.ts";
 import type { SimNode } from "./node.ts";
+import type { Report } from "./violation.ts";
 
 /** Somebody forgot a member that was gone. */
 export interface Reap {

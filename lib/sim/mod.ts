@@ -46,7 +46,8 @@ export {
   spreadMs,
   suspicionMaxMs,
 } from "./bounds.ts";
-export { Checkers, type Violation } from "./checkers.ts";
+export { Checkers } from "./checkers.ts";
+export type { Violation } from "./violation.ts";
 export {
   Cluster,
   type ClusterObserver,

@@ -17,6 +17,9 @@
  * Engines live on the monotonic clock of their machine, which never goes back.
  * It may leap: when a virtual machine goes on after a pause, its clock jumps to
  * where the time is now.
+ *
+ * What is on its way to a node is here too, as events and as connections: they
+ * name their nodes, and nodes hold them.
  */
 
 import type { Deadline } from "../kit/deadlines.ts";
@@ -27,7 +30,6 @@ import { readSnapshot } from "../serf/snapshot_file.ts";
 import type { StreamId } from "../swim/output.ts";
 import type { Keyring } from "../wire/keyring.ts";
 import type { SimEngine } from "./sim_engine.ts";
-import type { Connection, StreamEvent } from "./streams.ts";
 
 /** A packet on its way. */
 export interface PacketEvent {
@@ -37,6 +39,18 @@ export interface PacketEvent {
   /** Where it was sent to: a node that moved is there no more. */
   readonly to: string;
   readonly bytes: Uint8Array;
+}
+
+/** Something that happens to one end of a stream. */
+export interface StreamEvent {
+  readonly kind: "stream";
+  readonly what: "syn" | "opened" | "dialed" | "dialFailed" | "data" | "closed";
+  readonly connection: Connection;
+  readonly toDialer: boolean;
+  /** Bytes of `data`. */
+  readonly bytes?: Uint8Array;
+  /** Reason of `dialFailed`. */
+  readonly why?: string;
 }
 
 /** A node's one timer. */
@@ -65,6 +79,36 @@ export interface Traffic {
   bytesIn: number;
   streamsOut: number;
   streamBytesOut: number;
+}
+
+/** One stream with its two ends. Only `Streams` (`streams.ts`) changes it. */
+export class Connection {
+  dialerId: StreamId;
+  acceptorId: StreamId | undefined;
+  isDialerOpen = true;
+  isAcceptorOpen = false;
+  /** Whether nothing passes any more, in either direction. */
+  isSilent = false;
+  /** When the dialer was told that it is connected, ms. */
+  connectedMs: number | undefined;
+  /** When the acceptor was told, ms. */
+  openedMs = 0;
+  /** Instants of the latest planned arrivals, ms, which keep bytes in order. */
+  lastToDialerMs = 0;
+  lastToAcceptorMs = 0;
+
+  constructor(
+    readonly dialer: SimNode,
+    readonly acceptor: SimNode,
+    dialerId: StreamId,
+    readonly dialedMs: number,
+    /** Bytes that still pass before it breaks. */
+    public bytesLeft: number,
+    /** Address that was dialed; the acceptor may have moved since. */
+    readonly address: string,
+  ) {
+    this.dialerId = dialerId;
+  }
 }
 
 /** Packets that the kernel keeps for a paused or slow process. */

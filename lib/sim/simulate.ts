@@ -10,7 +10,8 @@
 import type { Plan } from "./actions.ts";
 import { disagreements } from "./agreement.ts";
 import { convergenceMs } from "./bounds.ts";
-import { Checkers, type Violation } from "./checkers.ts";
+import { Checkers } from "./checkers.ts";
+import type { Violation } from "./violation.ts";
 import { Cluster, type SimSettings } from "./cluster.ts";
 import type { FaultCounts, FaultMask } from "./faults.ts";
 import type { LinkProfile } from "./network.ts";

@@ -12,7 +12,8 @@
 
 import { wrongLists } from "./agreement.ts";
 import { convergenceMs, detectionMs, repairMs } from "./bounds.ts";
-import { Checkers, type Violation } from "./checkers.ts";
+import { Checkers } from "./checkers.ts";
+import type { Violation } from "./violation.ts";
 import { Cluster, type ClusterOptions, type SimSettings } from "./cluster.ts";
 import { drawCircumstances, drawFaultPlan, drawNoise } from "./fault_plan.ts";
 import { ALL_FAULTS, type FaultCounts, type FaultMask } from "./faults.ts";

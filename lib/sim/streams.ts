@@ -19,55 +19,18 @@ import { assert } from "../kit/assert.ts";
 import type { StreamId } from "../swim/output.ts";
 import type { VirtualClock } from "./clock.ts";
 import type { Network } from "./network.ts";
-import type { SimEvent, SimNode } from "./node.ts";
-
-/** Something that happens to one end of a stream. */
-export interface StreamEvent {
-  readonly kind: "stream";
-  readonly what: "syn" | "opened" | "dialed" | "dialFailed" | "data" | "closed";
-  readonly connection: Connection;
-  readonly toDialer: boolean;
-  /** Bytes of `data`. */
-  readonly bytes?: Uint8Array;
-  /** Reason of `dialFailed`. */
-  readonly why?: string;
-}
+import {
+  Connection,
+  type SimEvent,
+  type SimNode,
+  type StreamEvent,
+} from "./node.ts";
 
 /** How long the kernel tries to connect to nobody, ms. */
 const DIAL_TIMEOUT_MS = 30_000;
 /** Ports of dialing sockets start here. */
 const EPHEMERAL_PORT_MIN = 32_768;
 const EPHEMERAL_PORTS = 28_232;
-
-/** One stream with its two ends. Only `Streams` changes it. */
-export class Connection {
-  dialerId: StreamId;
-  acceptorId: StreamId | undefined;
-  isDialerOpen = true;
-  isAcceptorOpen = false;
-  /** Whether nothing passes any more, in either direction. */
-  isSilent = false;
-  /** When the dialer was told that it is connected, ms. */
-  connectedMs: number | undefined;
-  /** When the acceptor was told, ms. */
-  openedMs = 0;
-  /** Instants of the latest planned arrivals, ms, which keep bytes in order. */
-  lastToDialerMs = 0;
-  lastToAcceptorMs = 0;
-
-  constructor(
-    readonly dialer: SimNode,
-    readonly acceptor: SimNode,
-    dialerId: StreamId,
-    readonly dialedMs: number,
-    /** Bytes that still pass before it breaks. */
-    public bytesLeft: number,
-    /** Address that was dialed; the acceptor may have moved since. */
-    readonly address: string,
-  ) {
-    this.dialerId = dialerId;
-  }
-}
 
 /** Since when an end of a stream dials or is connected, ms. */
 export function streamStartMs(

@@ -1,6 +1,6 @@
 /** How `deno task sim` shows what came of its runs. */
 
-import type { Violation } from "../../lib/sim/checkers.ts";
+import type { Violation } from "../../lib/sim/violation.ts";
 import { FAULT_CLASSES, type FaultCounts } from "../../lib/sim/faults.ts";
 import { missChance, type QueryTally } from "../../lib/sim/query_story.ts";
 import type { SimulationReport } from "../../lib/sim/simulate.ts";
