@@ -2,12 +2,13 @@
  * What can be done to a simulated cluster, as values: what plans are made of.
  *
  * What goes wrong by itself (lost packets and the like) is in `network.ts`; random
- * plans are in `fault_plan.ts`.
+ * plans are in `fault_plan.ts`. What a cluster must offer for it is in
+ * `cluster_controls.ts`.
  */
 
 import { unreachable } from "../kit/assert.ts";
 import { EMPTY_BYTES } from "../kit/bytes.ts";
-import type { Cluster } from "./cluster.ts";
+import type { ClusterControls } from "./cluster_controls.ts";
 import type { CutClass, FaultClass } from "./faults.ts";
 import { rotateKeys } from "./key_operator.ts";
 import type { Bridge } from "./network.ts";
@@ -98,7 +99,7 @@ export interface Step {
 export type Plan = readonly Step[];
 
 /** Does one thing; what makes no sense at the moment is skipped. */
-export function performAction(cluster: Cluster, action: Action): void {
+export function performAction(cluster: ClusterControls, action: Action): void {
   switch (action.kind) {
     case "start":
       return cluster.start(
@@ -152,7 +153,7 @@ export function performAction(cluster: Cluster, action: Action): void {
 
 /** Asks the engine of a serving node for something. */
 function request(
-  cluster: Cluster,
+  cluster: ClusterControls,
   node: SimNode,
   action: Extract<Action, { kind: "userEvent" | "setTags" | "forceLeave" }>,
 ): void {

@@ -5,14 +5,17 @@
 
 import type { OperationResult } from "../serf/event.ts";
 import type { OperationId } from "../swim/output.ts";
-import type { Cluster } from "./cluster.ts";
+import type { ClusterControls } from "./cluster_controls.ts";
 import type { SimNode } from "./node.ts";
 
 /** A node whose join reached nobody tries again after this, ms, as agents told to do. */
 const REJOIN_MS = 5_000;
 
+/** What errands need of a cluster. */
+type ErrandControls = Pick<ClusterControls, "call" | "after">;
+
 export class Errands {
-  readonly #cluster: Cluster;
+  readonly #cluster: ErrandControls;
   readonly #stop: (node: SimNode) => void;
   readonly #joins = new Map<
     SimNode,
@@ -21,7 +24,7 @@ export class Errands {
   readonly #leaves = new Map<SimNode, OperationId>();
 
   /** @param stop ends the process of a node */
-  constructor(cluster: Cluster, stop: (node: SimNode) => void) {
+  constructor(cluster: ErrandControls, stop: (node: SimNode) => void) {
     this.#cluster = cluster;
     this.#stop = stop;
   }

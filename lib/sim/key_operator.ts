@@ -12,10 +12,16 @@
 
 import type { KeyRequestParams } from "../serf/engine.ts";
 import { equalBytes } from "../kit/bytes.ts";
-import type { Cluster } from "./cluster.ts";
+import type { ClusterControls } from "./cluster_controls.ts";
 
 /** Time between attempts, ms. */
 const ASK_EVERY_MS = 3_000;
+
+/** What an operator of keys needs of a cluster. */
+type KeyControls = Pick<
+  ClusterControls,
+  "nowMs" | "nodes" | "faults" | "node" | "call" | "after" | "writeKeys"
+>;
 
 /** A key that replaces the first one of the cluster, of the same length. */
 export function newKeyFor(oldKey: Uint8Array): Uint8Array {
@@ -23,7 +29,7 @@ export function newKeyFor(oldKey: Uint8Array): Uint8Array {
 }
 
 /** Starts a rotation that is given up at an instant, virtual ms. */
-export function rotateKeys(cluster: Cluster, untilMs: number): void {
+export function rotateKeys(cluster: KeyControls, untilMs: number): void {
   const [oldKey] = cluster.node(0).keyring?.keys() ?? [];
   if (oldKey === undefined) return;
   new KeyOperator(cluster, oldKey, untilMs).go();
@@ -36,12 +42,12 @@ interface KeyStep {
 }
 
 class KeyOperator {
-  readonly #cluster: Cluster;
+  readonly #cluster: KeyControls;
   readonly #untilMs: number;
   readonly #steps: KeyStep[];
   #attempts = 0;
 
-  constructor(cluster: Cluster, oldKey: Uint8Array, untilMs: number) {
+  constructor(cluster: KeyControls, oldKey: Uint8Array, untilMs: number) {
     this.#cluster = cluster;
     this.#untilMs = untilMs;
     const key = newKeyFor(oldKey);
