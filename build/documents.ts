@@ -1,6 +1,7 @@
 /** What is made for users besides the executable: manual pages and completions. */
 
-import { command as completion } from "../cmd/completion.ts";
+import { completionCommand } from "../cmd/completion.ts";
+import { COMMANDS } from "../cmd/mod.ts";
 import { Transcript } from "./help_text.ts";
 import { manPages } from "./man.ts";
 
@@ -15,6 +16,7 @@ const COMPLETIONS = [
 export async function documents(): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const [name, text] of await manPages()) files.set(`man/${name}`, text);
+  const completion = completionCommand(COMMANDS);
   for (const [name, shell] of COMPLETIONS) {
     const terminal = new Transcript();
     await completion.run([shell], terminal);

@@ -3,7 +3,7 @@
  * manual pages and the table of commands. The layout is `renderHelp`'s.
  */
 
-import { commandNames, loadCommand, synopsisOf } from "../cmd/mod.ts";
+import { COMMANDS } from "../cmd/mod.ts";
 import type { Terminal } from "../cmd/terminal.ts";
 
 export interface CommandHelp {
@@ -55,10 +55,14 @@ export class Transcript implements Terminal {
 /** The help of all commands, in the order of the overview. */
 export async function allHelp(): Promise<CommandHelp[]> {
   return await Promise.all(
-    commandNames().map(async (name) => {
-      const command = await loadCommand(name);
+    COMMANDS.names.map(async (name) => {
+      const command = await COMMANDS.load(name);
       const text = command?.help(new Transcript()) ?? "";
-      return { name, synopsis: synopsisOf(name), ...parseHelp(name, text) };
+      return {
+        name,
+        synopsis: COMMANDS.synopsis(name),
+        ...parseHelp(name, text),
+      };
     }),
   );
 }

@@ -1,7 +1,8 @@
 /**
  * What a subcommand is, and how its help looks.
  *
- * A command is a file in this folder that exports `command`. It reads its flags,
+ * A command is a file in this folder that exports `command`, or a function that
+ * makes one from the table of all commands. It reads its flags,
  * does one thing, and says how the process should end; it never exits by
  * itself. Everything it prints goes through the `Terminal` that it is given, so
  * that tests can read it.
@@ -44,7 +45,10 @@ export interface HelpText {
 /** Column at which the description of a flag begins. */
 const FLAG_TEXT_COLUMN = 28;
 
-/** The layout that all of Serf's help texts share. Source: cli reference 1.2. */
+/**
+ * The layout that all of Serf's help texts share. Source: `docs/protocol/cli.md`
+ * 1.2.
+ */
 export function renderHelp(help: HelpText): string {
   const lines = [`Usage: serf ${help.usage}`, ""];
   for (const line of help.description) {

@@ -8,7 +8,7 @@
 
 import { unbroken } from "../lib/kit/visible.ts";
 import { type Command, failUsage, renderHelp } from "./command.ts";
-import { commandNames, loadCommand } from "./mod.ts";
+import type { CommandTable } from "./command_table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A flag as the scripts see it. */
@@ -43,48 +43,53 @@ const SHELLS: Readonly<
   Record<string, (commands: readonly KnownCommand[]) => string>
 > = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
-export const command: Command = {
-  help: () =>
-    renderHelp({
-      usage: "completion bash|zsh|fish",
-      description: [
-        "Prints a script that lets the shell complete the commands and flags of",
-        "serf. To have that in all sessions, add a line to a file of the shell:",
-        "",
-        '  bash:  eval "$(serf completion bash)"    in ~/.bashrc',
-        '  zsh:   eval "$(serf completion zsh)"     in ~/.zshrc, after compinit',
-        "  fish:  serf completion fish | source     in ~/.config/fish/config.fish",
-      ],
-    }),
+/** @param commands what there is to complete */
+export function completionCommand(commands: CommandTable): Command {
+  const command: Command = {
+    help: () =>
+      renderHelp({
+        usage: "completion bash|zsh|fish",
+        description: [
+          "Prints a script that lets the shell complete the commands and flags of",
+          "serf. To have that in all sessions, add a line to a file of the shell:",
+          "",
+          '  bash:  eval "$(serf completion bash)"    in ~/.bashrc',
+          '  zsh:   eval "$(serf completion zsh)"     in ~/.zshrc, after compinit',
+          "  fish:  serf completion fish | source     in ~/.config/fish/config.fish",
+        ],
+      }),
 
-  async run(args, terminal) {
-    const [shell = ""] = args;
-    const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
-    if (script === undefined || args.length > 1) {
-      const names = Object.keys(SHELLS).join(", ");
-      const complaint = args.length > 1
-        ? `One shell must be specified, not ${args.length}.`
-        : shell === ""
-        ? `A shell must be specified, one of: ${names}.`
-        : `There is no script for '${unbroken(shell)}', only for: ${names}.`;
-      return failUsage(command, complaint, terminal);
-    }
-    terminal.out(script(await knownCommands(terminal)));
-    return 0;
-  },
-};
+    async run(args, terminal) {
+      const [shell = ""] = args;
+      const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
+      if (script === undefined || args.length > 1) {
+        const names = Object.keys(SHELLS).join(", ");
+        const complaint = args.length > 1
+          ? `One shell must be specified, not ${args.length}.`
+          : shell === ""
+          ? `A shell must be specified, one of: ${names}.`
+          : `There is no script for '${unbroken(shell)}', only for: ${names}.`;
+        return failUsage(command, complaint, terminal);
+      }
+      terminal.out(script(await knownCommands(commands, terminal)));
+      return 0;
+    },
+  };
+  return command;
+}
 
-/** All commands with their flags. */
+/** All commands with their flags. Those of `completion` itself are none. */
 export async function knownCommands(
+  commands: CommandTable,
   terminal: Terminal,
 ): Promise<KnownCommand[]> {
-  const commands: KnownCommand[] = [];
-  for (const name of commandNames()) {
-    const found = await loadCommand(name);
-    const help = found === command ? "" : found?.help(terminal) ?? "";
-    commands.push({ name, flags: flagsIn(help) });
+  const known: KnownCommand[] = [];
+  for (const name of commands.names) {
+    const found = await commands.load(name);
+    const help = name === "completion" ? "" : found?.help(terminal) ?? "";
+    known.push({ name, flags: flagsIn(help) });
   }
-  return commands;
+  return known;
 }
 
 /** The flags that a help text describes: `  -name=value`, `  -name <value>`. */

@@ -8,27 +8,28 @@
 
 import type { Command } from "./command.ts";
 import {
-  loadCommand,
-  overview,
+  type CommandTable,
   UNKNOWN_COMMAND_EXIT_CODE,
-  unknownCommandText,
-} from "./mod.ts";
+} from "./command_table.ts";
 
-export const command: Command = {
-  help: () => overview().trimEnd(),
+/** @param commands what there is help about */
+export function helpCommand(commands: CommandTable): Command {
+  return {
+    help: () => commands.overview().trimEnd(),
 
-  async run(args, terminal) {
-    const [name] = args;
-    if (name === undefined) {
-      terminal.out(overview());
+    async run(args, terminal) {
+      const [name] = args;
+      if (name === undefined) {
+        terminal.out(commands.overview());
+        return 0;
+      }
+      const described = await commands.load(name);
+      if (described === undefined) {
+        terminal.err(commands.overview() + commands.unknownText(name));
+        return UNKNOWN_COMMAND_EXIT_CODE;
+      }
+      terminal.out(`${described.help(terminal)}\n`);
       return 0;
-    }
-    const described = await loadCommand(name);
-    if (described === undefined) {
-      terminal.err(overview() + unknownCommandText(name));
-      return UNKNOWN_COMMAND_EXIT_CODE;
-    }
-    terminal.out(`${described.help(terminal)}\n`);
-    return 0;
-  },
-};
+    },
+  };
+}

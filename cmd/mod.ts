@@ -1,110 +1,101 @@
 /**
- * The table of subcommands, and the choice of one for a command line.
+ * The subcommands, and the choice of one for a command line.
  *
  * Each command's file is loaded only when it is wanted, since a call should
  * start quickly and most commands need nothing of what the agent needs.
  *
  * The rules of choice are those of the dispatcher that Serf uses
  * (mitchellh/cli), with its exit codes: help on standard error with 0, an
- * unknown or missing command 127, misplaced flags 1. Source: cli reference 1.2.
- * One difference is meant: `serf help` and `serf help COMMAND` print help on
- * standard output and succeed.
+ * unknown or missing command 127, misplaced flags 1. One difference is meant:
+ * `serf help` and `serf help COMMAND` print help on standard output and succeed.
+ * Source: `docs/protocol/cli.md` 1.2.
  */
 
-import { nearest } from "../lib/kit/nearest.ts";
-import { unbroken } from "../lib/kit/visible.ts";
-import type { Command } from "./command.ts";
+import { CommandTable, UNKNOWN_COMMAND_EXIT_CODE } from "./command_table.ts";
 import { NotTextError, refuseBrokenText } from "./given_text.ts";
 import type { Terminal } from "./terminal.ts";
 import { VisibleTerminal } from "./visible_terminal.ts";
 
-/** What the overview says about a command, and how to get at it. */
-interface CommandEntry {
-  readonly synopsis: string;
-  load(): Promise<{ readonly command: Command }>;
-}
-
 /** In alphabetical order, which is the order of the overview. */
-const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+export const COMMANDS: CommandTable = new CommandTable({
   "agent": {
     synopsis: "Runs a Serf agent",
-    load: () => import("./agent.ts"),
+    load: async () => (await import("./agent.ts")).command,
   },
   "completion": {
     synopsis: "Prints a completion script for a shell",
-    load: () => import("./completion.ts"),
+    load: async () =>
+      (await import("./completion.ts")).completionCommand(COMMANDS),
   },
   "event": {
     synopsis: "Sends a custom event through the cluster",
-    load: () => import("./event.ts"),
+    load: async () => (await import("./event.ts")).command,
   },
   "force-leave": {
     synopsis: 'Moves a member of the cluster to the "left" state',
-    load: () => import("./force_leave.ts"),
+    load: async () => (await import("./force_leave.ts")).command,
   },
   "help": {
     synopsis: "Shows this overview, or the help of one command",
-    load: () => import("./help.ts"),
+    load: async () => (await import("./help.ts")).helpCommand(COMMANDS),
   },
   "info": {
     synopsis: "Shows an agent's internal figures, for operators",
-    load: () => import("./info.ts"),
+    load: async () => (await import("./info.ts")).command,
   },
   "join": {
     synopsis: "Tells the agent to join a cluster",
-    load: () => import("./join.ts"),
+    load: async () => (await import("./join.ts")).command,
   },
   "keygen": {
     synopsis: "Makes a new encryption key",
-    load: () => import("./keygen.ts"),
+    load: async () => (await import("./keygen.ts")).command,
   },
   "keys": {
     synopsis: "Changes or lists the encryption keys of the cluster",
-    load: () => import("./keys.ts"),
+    load: async () => (await import("./keys.ts")).command,
   },
   "leave": {
     synopsis: "Leaves the cluster gracefully and stops the agent",
-    load: () => import("./leave.ts"),
+    load: async () => (await import("./leave.ts")).command,
   },
   "members": {
     synopsis: "Lists the members of the cluster",
-    load: () => import("./members.ts"),
+    load: async () => (await import("./members.ts")).command,
   },
   "metrics": {
     synopsis: "Shows what an agent counted in the last minute",
-    load: () => import("./metrics.ts"),
+    load: async () => (await import("./metrics.ts")).command,
   },
   "monitor": {
     synopsis: "Follows the log and the events of an agent",
-    load: () => import("./monitor.ts"),
+    load: async () => (await import("./monitor.ts")).command,
   },
   "query": {
     synopsis: "Asks the members something and collects answers",
-    load: () => import("./query.ts"),
+    load: async () => (await import("./query.ts")).command,
   },
   "reachability": {
     synopsis: "Tests whether all live members can be reached",
-    load: () => import("./reachability.ts"),
+    load: async () => (await import("./reachability.ts")).command,
   },
   "rtt": {
     synopsis: "Estimates the round trip time between two nodes",
-    load: () => import("./rtt.ts"),
+    load: async () => (await import("./rtt.ts")).command,
   },
   "simulate": {
     synopsis: "Simulates a cluster: how fast it learns what happens",
-    load: () => import("./simulate.ts"),
+    load: async () => (await import("./simulate.ts")).command,
   },
   "tags": {
     synopsis: "Changes the tags of a running agent",
-    load: () => import("./tags.ts"),
+    load: async () => (await import("./tags.ts")).command,
   },
   "version": {
     synopsis: "Prints the version",
-    load: () => import("./version.ts"),
+    load: async () => (await import("./version.ts")).command,
   },
-};
-
-const UNKNOWN_COMMAND_EXIT_CODE = 127;
+});
 
 const MISPLACED_FLAGS =
   "Invalid flags before the subcommand. If these flags are for\n" +
@@ -171,12 +162,12 @@ async function run(
   const invocation = readInvocation(args);
   const { commandName, isHelpWanted } = invocation;
   if (commandName === undefined && isHelpWanted) {
-    terminal.err(overview());
+    terminal.err(COMMANDS.overview());
     return 0;
   }
-  const command = await loadCommand(commandName ?? "");
+  const command = await COMMANDS.load(commandName ?? "");
   if (command === undefined) {
-    terminal.err(overview() + unknownCommandText(commandName));
+    terminal.err(COMMANDS.overview() + COMMANDS.unknownText(commandName));
     return UNKNOWN_COMMAND_EXIT_CODE;
   }
   if (isHelpWanted || invocation.hasMisplacedFlags) {
@@ -186,43 +177,3 @@ async function run(
   }
   return await command.run(invocation.commandArgs, terminal);
 }
-
-/** The command of that name, `undefined` when there is none. */
-export async function loadCommand(name: string): Promise<Command | undefined> {
-  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  return entry === undefined ? undefined : (await entry.load()).command;
-}
-
-/**
- * A line that says that there is no such command, and which one was probably
- * meant; empty when none was named.
- */
-export function unknownCommandText(name: string | undefined): string {
-  if (name === undefined) return "";
-  const meant = nearest(name, Object.keys(COMMANDS));
-  return `Unknown command '${unbroken(name)}'.` +
-    (meant === undefined ? "\n" : ` Did you mean '${meant}'?\n`);
-}
-
-/** Names of all commands, in alphabetical order. */
-export function commandNames(): string[] {
-  return Object.keys(COMMANDS);
-}
-
-/** What the overview says about a command, in a few words; empty for none. */
-export function synopsisOf(name: string): string {
-  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name]?.synopsis ?? "" : "";
-}
-
-/** The list of all commands, as it is printed: with an empty line at the end. */
-export function overview(): string {
-  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
-  let text = "Usage: serf [--version] [--help] <command> [<args>]\n\n";
-  text += "Available commands are:\n";
-  for (const [name, { synopsis }] of Object.entries(COMMANDS)) {
-    text += `    ${name.padEnd(width)}    ${synopsis}\n`;
-  }
-  return `${text}\n`;
-}
-
-export { UNKNOWN_COMMAND_EXIT_CODE };

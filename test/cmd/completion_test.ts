@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { flagsIn, knownCommands } from "../../cmd/completion.ts";
-import { dispatch } from "../../cmd/mod.ts";
+import { COMMANDS, dispatch } from "../../cmd/mod.ts";
 import { FakeTerminal } from "./fake_terminal.ts";
 
 async function scriptFor(shell: string): Promise<string> {
@@ -47,7 +47,7 @@ Deno.test("flagsIn() reads the flags of a help text", () => {
 });
 
 Deno.test("every flag of every command is completed", async () => {
-  const commands = await knownCommands(new FakeTerminal());
+  const commands = await knownCommands(COMMANDS, new FakeTerminal());
   const members = commands.find(({ name }) => name === "members");
   assert.deepEqual(members?.flags.map(({ name }) => name), [
     "detailed",

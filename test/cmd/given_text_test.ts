@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { refuseBrokenText } from "../../cmd/given_text.ts";
-import { commandNames, dispatch } from "../../cmd/mod.ts";
+import { COMMANDS, dispatch } from "../../cmd/mod.ts";
 import { FakeTerminal } from "./fake_terminal.ts";
 
 const BROKEN = "caf\ufffd";
@@ -26,7 +26,7 @@ Deno.test("refuseBrokenText() names the argument, and shows no value of a flag",
 });
 
 Deno.test("every command refuses an argument that may not be what was typed", async () => {
-  for (const name of [...commandNames(), "nonesuch", "-version"]) {
+  for (const name of [...COMMANDS.names, "nonesuch", "-version"]) {
     for (const arg of [BROKEN, `-tag=${BROKEN}`, `-node=${BROKEN}`]) {
       const terminal = new FakeTerminal();
       assert.equal(await dispatch([name, arg], terminal), 1, name);

@@ -4,17 +4,12 @@ import assert from "node:assert/strict";
 import { agentFlags } from "../../cmd/agent_call.ts";
 import { renderHelp } from "../../cmd/command.ts";
 import { booleanFlag, textFlag } from "../../cmd/flags.ts";
-import {
-  dispatch,
-  loadCommand,
-  overview,
-  readInvocation,
-} from "../../cmd/mod.ts";
+import { COMMANDS, dispatch, readInvocation } from "../../cmd/mod.ts";
 import { renderVersion } from "../../cmd/version.ts";
 import { SERF_PROTOCOL_MAX, SERF_PROTOCOL_MIN } from "../../lib/serf/config.ts";
 import { FakeTerminal } from "./fake_terminal.ts";
 
-const COMMANDS = overview().split("\n").flatMap((line) =>
+const NAMES = COMMANDS.overview().split("\n").flatMap((line) =>
   /^ {4}(\S+)/.exec(line)?.[1] ?? []
 );
 
@@ -53,20 +48,20 @@ Deno.test("readInvocation() finds the command as the original dispatcher does", 
 });
 
 Deno.test("overview() lists the commands in order, padded to the longest name", () => {
-  assert.deepEqual(COMMANDS, [...COMMANDS].sort());
-  assert.ok(COMMANDS.includes("agent") && COMMANDS.includes("version"));
-  const longest = Math.max(...COMMANDS.map((name) => name.length));
-  for (const name of COMMANDS) {
+  assert.deepEqual(NAMES, [...NAMES].sort());
+  assert.ok(NAMES.includes("agent") && NAMES.includes("version"));
+  const longest = Math.max(...NAMES.map((name) => name.length));
+  for (const name of NAMES) {
     const line = `    ${name.padEnd(longest)}    `;
-    assert.ok(overview().includes(`\n${line}`), name);
+    assert.ok(COMMANDS.overview().includes(`\n${line}`), name);
   }
-  assert.ok(overview().endsWith("\n\n"));
+  assert.ok(COMMANDS.overview().endsWith("\n\n"));
 });
 
 Deno.test("every command has a help of the common shape", async () => {
   const terminal = new FakeTerminal();
-  for (const name of COMMANDS) {
-    const help = (await loadCommand(name))?.help(terminal);
+  for (const name of NAMES) {
+    const help = (await COMMANDS.load(name))?.help(terminal);
     assert.ok(help !== undefined, name);
     if (name === "version" || name === "help") continue;
     assert.ok(help.startsWith(`Usage: serf ${name}`), name);
@@ -134,7 +129,7 @@ Deno.test("serf help with an unknown name ends as an unknown command does", asyn
   assert.equal(await dispatch(["help", "bogus"], terminal), 127);
   assert.equal(
     terminal.stderr,
-    `${overview()}Unknown command 'bogus'.\n`,
+    `${COMMANDS.overview()}Unknown command 'bogus'.\n`,
   );
   assert.equal(terminal.stdout, "");
 });
@@ -149,6 +144,6 @@ Deno.test("an unknown command is named, and the nearest one too", async () => {
   for (const [args, text] of cases) {
     const terminal = new FakeTerminal();
     assert.equal(await dispatch(args, terminal), 127);
-    assert.equal(terminal.stderr, overview() + text);
+    assert.equal(terminal.stderr, COMMANDS.overview() + text);
   }
 });
