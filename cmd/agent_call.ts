@@ -2,7 +2,7 @@
  * What the commands that talk to a running agent have in common: the two flags
  * that say where it is, and the connection.
  *
- * Source: cli reference 1.5.
+ * Source: `docs/protocol/cli.md` 1.5.
  */
 
 import type { RpcClient } from "../lib/net/rpc_client.ts";

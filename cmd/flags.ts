@@ -9,7 +9,8 @@
  * negative numbers alone, which is why this small parser is our own.
  *
  * Not for: choosing the command (`mod.ts`) and printing help (`command.ts`).
- * Source: Go, package flag, `FlagSet.parseOne`; texts in cli reference 1.3.
+ * Source: Go, package flag, `FlagSet.parseOne`; texts in
+ * `docs/protocol/cli.md` 1.3.
  */
 
 import { parseDuration } from "../lib/kit/duration.ts";

@@ -2,7 +2,7 @@
  * How results are laid out: columns of text, or JSON as `kit/json_writer.ts` writes it.
  *
  * Everything here is a pure function of values, so that tests can compare text.
- * Sources: cli reference 1.7 and 1.8; ryanuber/columnize; Go, package
+ * Sources: `docs/protocol/cli.md` 1.7 and 1.8; ryanuber/columnize; Go, package
  * encoding/json with MarshalIndent.
  */
 

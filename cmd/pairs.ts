@@ -1,4 +1,7 @@
-/** `key=value` arguments, as `-tag` takes them. Source: cli reference 1.6. */
+/**
+ * `key=value` arguments, as `-tag` takes them. Source: `docs/protocol/cli.md`
+ * 1.6.
+ */
 
 /**
  * Pairs by key; of a key given twice the last value counts.

@@ -1,7 +1,8 @@
 /**
- * Keeps the layering of the code true: who may import whom, and which folders
- * are pure. It reads import lines and scans for banned words; it is no parser,
- * so a banned word inside a string would be reported too, and that is fine.
+ * Keeps the layering of the code true: which folder may import which, which
+ * folders are pure, that no imports run in a circle, and that files named in
+ * comments exist. It reads import lines and scans for banned words; it is no
+ * parser, so a banned word inside a string would be reported too, and that is fine.
  */
 
 import assert from "node:assert/strict";
@@ -119,6 +120,17 @@ function* sourceFiles(...folders: string[]): Generator<SourceFile> {
   }
 }
 
+/** Paths of all files below a folder that are part of the project. */
+function filesBelow(folder: string): string[] {
+  return [...Deno.readDirSync(join(ROOT, folder))].flatMap((entry) => {
+    const path = folder === "." ? entry.name : `${folder}/${entry.name}`;
+    if (/^(\.git|dist|coverage|node_modules)$/.test(entry.name)) return [];
+    return entry.isDirectory ? filesBelow(path) : [path];
+  });
+}
+
+const COMMENT = /\/\*[\s\S]*?\*\/|(?:^|\s)\/\/.*$/gm;
+
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "$1");
 }
@@ -146,10 +158,15 @@ function roomOf(path: string): string {
   return top === "lib" ? `lib/${next}` : top as string;
 }
 
+/** What a path in an import leads to, from the root. */
+function targetOf(path: string, specifier: string): string {
+  return relative(ROOT, join(ROOT, dirname(path), specifier));
+}
+
 function problemOfImport(file: SourceFile, found: Import): string | undefined {
   const { specifier, isTypeOnly } = found;
   if (specifier.startsWith(".")) {
-    const target = relative(ROOT, join(ROOT, dirname(file.path), specifier));
+    const target = targetOf(file.path, specifier);
     const from = roomOf(file.path);
     const to = roomOf(target);
     const allowed = MAY_IMPORT[from];
@@ -171,6 +188,40 @@ function problemOfImport(file: SourceFile, found: Import): string | undefined {
     : `${file.path}: only ${places.join(", ")} may import ${specifier}`;
 }
 
+/** Groups of files that import each other in a circle, each sorted. Source: Tarjan 1972. */
+function cyclesOf(files: readonly SourceFile[]): string[][] {
+  const imports = new Map(files.map(({ path, code }) => [
+    path,
+    importsOf(code).filter(({ specifier }) => specifier.startsWith("."))
+      .map(({ specifier }) => targetOf(path, specifier)),
+  ]));
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const stack: string[] = [];
+  const cycles: string[][] = [];
+  const visit = (path: string): void => {
+    order.set(path, order.size);
+    lowest.set(path, order.get(path) as number);
+    stack.push(path);
+    for (const next of imports.get(path) ?? []) {
+      if (!imports.has(next)) continue;
+      const isNew = !order.has(next);
+      if (isNew) visit(next);
+      if (!isNew && !stack.includes(next)) continue;
+      const reached = (isNew ? lowest : order).get(next) as number;
+      lowest.set(path, Math.min(lowest.get(path) as number, reached));
+    }
+    if (lowest.get(path) !== order.get(path)) return;
+    const group = stack.splice(stack.indexOf(path));
+    if (group.length > 1) cycles.push(group.sort());
+  };
+  for (const path of imports.keys()) if (!order.has(path)) visit(path);
+  return cycles;
+}
+
+/** Files of ours that a comment names in code font. */
+const NAMED_FILE = /`([\w./-]*\w\.(?:ts|md))`/g;
+
 Deno.test("imports follow the layering table", () => {
   const problems: string[] = [];
   let count = 0;
@@ -188,6 +239,33 @@ Deno.test("imports follow the layering table", () => {
   );
 });
 
+Deno.test("no imports run in a circle", () => {
+  assert.deepEqual(cyclesOf([...sourceFiles("lib", "cmd", "build")]), []);
+});
+
+Deno.test("files that comments name exist", () => {
+  const files = [...sourceFiles("lib", "cmd", "build", "demo", "test")];
+  const paths = [
+    "main.ts",
+    ...files.map(({ path }) => path),
+    ...filesBelow(".").filter((path) => path.endsWith(".md")),
+  ];
+  const problems: string[] = [];
+  let count = 0;
+  for (const { path, text } of files) {
+    for (const [comment] of text.matchAll(COMMENT)) {
+      for (const [, name = ""] of comment.matchAll(NAMED_FILE)) {
+        count++;
+        const isThere = paths.some((each) =>
+          each === name || each.endsWith(`/${name}`)
+        );
+        if (!isThere) problems.push(`${path}: ${name}`);
+      }
+    }
+  }
+  assert.deepEqual(problems, []);
+  assert.ok(count > 50, `only ${count} names were found`);
+});
 Deno.test("pure folders have no clock, no chance, no waiting", () => {
   const problems: string[] = [];
   for (const file of sourceFiles(...PURE)) {
@@ -240,4 +318,10 @@ Deno.test("the checks of this file can fail", () => {
   assert.ok(
     !IMPURE.some((banned) => banned.test(withoutComments("// a Date\n"))),
   );
+  const circle = [["a", "b"], ["b", "c"], ["c", "a"], ["d", "a"]].map((
+    [path, next],
+  ) => file(`lib/kit/${path}.ts`, `import type { x } from "./${next}.ts";`));
+  assert.deepEqual(cyclesOf(circle), [
+    ["lib/kit/a.ts", "lib/kit/b.ts", "lib/kit/c.ts"],
+  ]);
 });

@@ -18,7 +18,7 @@
  * then taken for headers without a number. That is not only tolerance: an agent
  * that wants a token refuses a request twice when it has a body.
  *
- * Source: serf, `client/rpc_client.go`; rpc reference 4 and 7.
+ * Source: serf, `client/rpc_client.go`; `docs/protocol/rpc.md` 4 and 7.
  */
 
 import {

@@ -38,7 +38,8 @@
  * than we do.
  *
  * Not here: what the requests do (`lib/net/rpc_server.ts` and the agent).
- * Source: serf, `cmd/serf/command/agent/ipc.go`; rpc reference 3 to 6.
+ * Source: serf, `cmd/serf/command/agent/ipc.go`;
+ * `docs/protocol/rpc.md` 3 to 6.
  */
 
 import { assert } from "../kit/assert.ts";

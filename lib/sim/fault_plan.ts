@@ -4,7 +4,8 @@
  * A plan draws every fault whether or not its class is switched on, and the
  * classes that are off are taken out afterwards. So a failing seed can be made
  * smaller by switching classes off one by one, without a change to the faults
- * that remain. (tigerbeetle `docs/internals/vopr.md`.)
+ * that remain. The idea is from TigerBeetle: docs/internals/vopr.md in its
+ * repository.
  */
 
 import { Random } from "../kit/random.ts";
