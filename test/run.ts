@@ -8,10 +8,20 @@
  * do not like a machine that is busy with something else. Flags (such
  * as `--filter=NAME`, the value behind an equals sign) are handed on to `deno test`.
  *
- * Prints a line for each test with its time, and as the last line of all
- * `N passed, N failed`. Tests are counted, their steps are not; a file that
- * cannot be loaded counts as a failed test.
+ * When no paths are named, it first installs the programs of other people that
+ * tests need (`programs.ts`), where it can: on Debian, as root or with a sudo that
+ * asks for no password. `--no-install` keeps it from that. Tests that need what
+ * is still not there are skipped.
+ *
+ * Prints a line for each test with its time; then, if there is any, what was
+ * skipped for want of which program; and as the last line of all
+ * `N passed, N failed`, with `, N skipped` behind it when some were. Tests are
+ * counted, their steps are not; a file that cannot be loaded counts as a failed
+ * test.
  */
+
+import { installMissing } from "./installing.ts";
+import { listOfSkipped, SKIPPED_FILE } from "./programs.ts";
 
 /** Tests that start agents as processes of their own, or attack whole engines. */
 const PROGRAM_FOLDERS = [
@@ -25,6 +35,8 @@ const PROGRAM_FOLDERS = [
 /** Where examples are looked for. */
 const DOCUMENTED = ["lib", "README.md", "docs/library.md"];
 const ROOT = new URL("..", import.meta.url);
+/** The one flag that is for us, not for Deno. */
+const NO_INSTALL = "--no-install";
 
 /** One call of `deno test`. */
 interface Phase {
@@ -36,9 +48,11 @@ interface Phase {
 /** Set when somebody ends the test command: no further phase begins. */
 let isStopped = false;
 
-interface Counts {
+/** How many tests came to which end. */
+export interface Counts {
   readonly passed: number;
   readonly failed: number;
+  readonly skipped: number;
 }
 
 /** Sorts paths into the phases; a path that does not exist is Deno's to refuse. */
@@ -120,22 +134,24 @@ function exampleConfig(): string {
   return path;
 }
 
-async function runPhase(phase: Phase): Promise<Counts> {
-  if (!phase.flags.includes("--doc")) return await runTests(phase);
+/** @param skippedFile where tests note what they lack */
+async function runPhase(phase: Phase, skippedFile: string): Promise<Counts> {
+  if (!phase.flags.includes("--doc")) return await runTests(phase, skippedFile);
   const config = exampleConfig();
   try {
     const flags = [`--config=${config}`, "--no-lock", ...phase.flags];
-    return await runTests({ ...phase, flags });
+    return await runTests({ ...phase, flags }, skippedFile);
   } finally {
     Deno.removeSync(config);
   }
 }
 
-async function runTests(phase: Phase): Promise<Counts> {
+async function runTests(phase: Phase, skippedFile: string): Promise<Counts> {
   console.log(`\n=== ${phase.title}: ${phase.paths.join(" ")}`);
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--permit-no-files", ...phase.flags, ...phase.paths],
     cwd: ROOT,
+    env: { [SKIPPED_FILE]: skippedFile },
     stdout: "piped",
   }).spawn();
   // Somebody who ends the test command means the tests, and the agents of theirs.
@@ -165,26 +181,56 @@ async function copyOutput(stream: ReadableStream<Uint8Array>): Promise<string> {
   return text;
 }
 
-/** Reads `ok | 12 passed (3 steps) | 0 failed (1s)`, the last line of Deno. */
-function countsOf(output: string): Counts {
+/** Reads `ok | 12 passed (3 steps) | 0 failed | 2 ignored (1s)`, Deno's last line. */
+export function countsOf(output: string): Counts {
   // deno-lint-ignore no-control-regex -- colours begin with an escape character
   const plain = output.replaceAll(/\x1b\[[\d;]*m/g, "");
   const summary =
-    /^(?:ok|FAILED) \| (\d+) passed(?: \(.*?\))? \| (\d+) failed/gm;
+    /^(?:ok|FAILED) \| (\d+) passed(?: \(.*?\))? \| (\d+) failed(?: \(.*?\))?(?: \| (\d+) ignored)?/gm;
   const last = [...plain.matchAll(summary)].at(-1);
-  return { passed: Number(last?.[1] ?? 0), failed: Number(last?.[2] ?? 0) };
+  return {
+    passed: Number(last?.[1] ?? 0),
+    failed: Number(last?.[2] ?? 0),
+    skipped: Number(last?.[3] ?? 0),
+  };
+}
+
+/** Adds the counts of phases. */
+export function sum(all: readonly Counts[]): Counts {
+  const total = (of: (counts: Counts) => number) =>
+    all.reduce((sum, counts) => sum + of(counts), 0);
+  return {
+    passed: total(({ passed }) => passed),
+    failed: total(({ failed }) => failed),
+    skipped: total(({ skipped }) => skipped),
+  };
+}
+
+/** The last line of all. */
+export function lastLine({ passed, failed, skipped }: Counts): string {
+  const line = `${passed} passed, ${failed} failed`;
+  return skipped === 0 ? line : `${line}, ${skipped} skipped`;
 }
 
 if (import.meta.main) {
-  let [passed, failed] = [0, 0];
-  for (const phase of phasesOf(Deno.args)) {
-    const counts = await runPhase(phase);
-    passed += counts.passed;
-    failed += counts.failed;
+  const args = Deno.args.filter((arg) => arg !== NO_INSTALL);
+  if (args.every((arg) => arg.startsWith("-"))) {
+    await installMissing(!Deno.args.includes(NO_INSTALL));
+  }
+  const skippedFile = Deno.makeTempFileSync({ prefix: "serf_skipped_" });
+  const all: Counts[] = [];
+  for (const phase of phasesOf(args)) {
+    all.push(await runPhase(phase, skippedFile));
     if (isStopped) break;
   }
+  const skippedLines = listOfSkipped(Deno.readTextFileSync(skippedFile));
+  Deno.removeSync(skippedFile);
+  const counts = sum(all);
+  const { passed, failed, skipped } = counts;
   // To find nothing to run is a mistake, not a success.
-  if (passed + failed === 0) console.error("error: no test was run");
-  console.log(`\n${passed} passed, ${failed} failed`);
-  Deno.exit(failed === 0 && passed > 0 ? 0 : 1);
+  const isEmpty = passed + failed + skipped === 0;
+  if (isEmpty) console.error("error: no test was run");
+  if (skippedLines.length > 0) console.log(`\n${skippedLines.join("\n")}`);
+  console.log(`\n${lastLine(counts)}`);
+  Deno.exit(failed === 0 && !isEmpty ? 0 : 1);
 }

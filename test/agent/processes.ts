@@ -4,12 +4,29 @@ import { until } from "../net/deadline.ts";
 
 /** Whether a process exists and has not ended; one that nobody reaps has. */
 export async function isAlive(pid: number): Promise<boolean> {
+  const state = Deno.build.os === "linux"
+    ? stateInProc(pid)
+    : await stateFromPs(pid);
+  return state !== "" && !state.startsWith("Z");
+}
+
+/** Small installations of Linux have no ps. */
+function stateInProc(pid: number): string {
+  try {
+    const line = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    // The name of the program may have blanks and parentheses in it.
+    return line.slice(line.lastIndexOf(")") + 2);
+  } catch {
+    return "";
+  }
+}
+
+async function stateFromPs(pid: number): Promise<string> {
   const { stdout } = await new Deno.Command("ps", {
     args: ["-o", "stat=", "-p", `${pid}`],
     stderr: "null",
   }).output();
-  const state = new TextDecoder().decode(stdout).trim();
-  return state !== "" && !state.startsWith("Z");
+  return new TextDecoder().decode(stdout).trim();
 }
 
 /** Process ids that scripts write into a file, one a line. */

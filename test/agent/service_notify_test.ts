@@ -8,7 +8,7 @@ import {
   watchdogLimitMs,
 } from "../../lib/agent/service_notify.ts";
 import { until } from "../net/deadline.ts";
-import { has } from "../packaging/tools.ts";
+import { lacks } from "../programs.ts";
 import { FakeSystemd } from "./fake_systemd.ts";
 
 const isLinux = Deno.build.os === "linux";
@@ -90,7 +90,7 @@ while True:
 
 Deno.test({
   name: "ServiceNotifier reaches an abstract name (wants python3)",
-  ignore: !isLinux || !has("python3"),
+  ignore: !isLinux || lacks("python3"),
   fn: async () => {
     const name = `serf-test-${crypto.randomUUID()}`;
     const receiver = new Deno.Command("python3", {

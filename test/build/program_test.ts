@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { until } from "../net/deadline.ts";
+import { lacks, lacksAbility } from "../programs.ts";
 import {
   namesIn,
   NEEDS_ROOT,
@@ -96,7 +97,9 @@ Deno.test("arguments, output and exit codes are those of main.ts", async () => {
   }));
 });
 
-Deno.test("serf version names the version and the commit", async () => {
+Deno.test("serf version names the version and the commit", {
+  ignore: lacks("git"),
+}, async () => {
   const { stdout } = await shop.run(["version"], { env });
   const { success } = await new Deno.Command("git", {
     args: ["-C", join(MAIN, ".."), "rev-parse"],
@@ -202,7 +205,7 @@ Deno.test("neither HOME nor Deno is needed, nor the checkout", async () => {
 Deno.test({
   name: "another user starts it from a directory that is not writable" +
     (NEEDS_ROOT ? ` (${NEEDS_ROOT})` : ""),
-  ignore: NEEDS_ROOT !== undefined,
+  ignore: lacksAbility("root on Linux", NEEDS_ROOT === undefined),
   async fn() {
     const tmp = shop.folder(0o1777);
     const options = {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { flagsIn, knownCommands } from "../../cmd/completion.ts";
 import { COMMANDS, dispatch } from "../../cmd/mod.ts";
+import { lacks } from "../programs.ts";
 import { FakeTerminal } from "./fake_terminal.ts";
 
 async function scriptFor(shell: string): Promise<string> {
@@ -84,7 +85,7 @@ Deno.test("every flag of every command is completed", async () => {
 
 Deno.test({
   name: "the script for zsh works when it is read at the start (wants zsh)",
-  ignore: !hasZsh(),
+  ignore: lacks("zsh"),
   async fn() {
     const { stdout } = await new Deno.Command("zsh", {
       args: [
@@ -98,15 +99,9 @@ Deno.test({
   },
 });
 
-function hasZsh(): boolean {
-  try {
-    return new Deno.Command("zsh", { args: ["-fc", ""] }).outputSync().success;
-  } catch {
-    return false;
-  }
-}
-
-Deno.test("the script for bash completes commands, flags and values", async () => {
+Deno.test("the script for bash completes commands, flags and values", {
+  ignore: lacks("bash"),
+}, async () => {
   assert.deepEqual(await offered(["me"]), ["members", "metrics"]);
   assert.deepEqual(await offered(["members", "-de"]), ["-detailed"]);
   assert.deepEqual(await offered(["members", "-fo"]), ["-format="]);

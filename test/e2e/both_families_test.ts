@@ -44,5 +44,6 @@ if (hearsBothFamilies()) {
         }
       }
     },
+    { needs: ["serf"] },
   );
 }

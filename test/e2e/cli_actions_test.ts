@@ -17,7 +17,6 @@ import {
   type Cluster,
   type Kind,
   KINDS,
-  requireHashicorp,
   Running,
   testCluster,
 } from "./harness.ts";
@@ -28,7 +27,6 @@ const LOG_LINE = /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[INFO\] \S+: /m;
 testCluster(
   "actions say the same in all combinations",
   async (cluster, step) => {
-    await requireHashicorp();
     const both = await startSides(cluster);
     await startNewcomers(cluster, both);
     await step("event", () => events(both));
@@ -49,6 +47,7 @@ testCluster(
       () => orphanedMonitors(cluster, both),
     );
   },
+  { needs: ["serf"] },
 );
 
 async function events(both: Comparison): Promise<void> {

@@ -15,14 +15,7 @@ import {
   startSides,
   withoutHelp,
 } from "./comparison.ts";
-import {
-  KINDS,
-  poll,
-  randomKey,
-  requireHashicorp,
-  Running,
-  testCluster,
-} from "./harness.ts";
+import { KINDS, poll, randomKey, Running, testCluster } from "./harness.ts";
 
 /** On n1 and n2 alone, since n3 is to ack and say nothing. */
 const HANDLERS = [
@@ -53,7 +46,6 @@ function sortedAcks(text: string): string {
 testCluster(
   "questions are answered alike in all combinations",
   async (cluster, step) => {
-    await requireHashicorp();
     const both = await startSides(cluster, {
       profile: "local",
       extraArgs: HANDLERS.map((handler) => `-event-handler=${handler}`),
@@ -66,6 +58,7 @@ testCluster(
     await step("rtt", () => roundTrips(both));
     await step("keys without encryption", () => keysInTheClear(both));
   },
+  { needs: ["serf"] },
 );
 
 /** What `serf query` prints, as an expression for the sorted lines. */
@@ -304,7 +297,6 @@ async function keysInTheClear(both: Comparison): Promise<void> {
 }
 
 testCluster("keys change alike in all combinations", async (cluster) => {
-  await requireHashicorp();
   const first = randomKey(32);
   const both = await startSides(cluster, { profile: "local", encrypt: first });
   const listed = (...keys: readonly string[]) => ({
@@ -335,4 +327,4 @@ testCluster("keys change alike in all combinations", async (cluster) => {
   await both.same("n1", "keys", [`-remove=${first}`], done(/removed key!\n$/));
   await both.same("n1", "keys", [`-remove=${first}`], done(/removed key!\n$/));
   await both.same("n1", "keys", ["-list"], listed(KEY));
-});
+}, { needs: ["serf"] });

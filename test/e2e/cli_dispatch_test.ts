@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { compareAlone } from "./comparison.ts";
-import { KINDS, requireHashicorp, runCli } from "./harness.ts";
+import { KINDS, runCli, testProgram } from "./harness.ts";
 
 const COMMANDS = [
   "agent",
@@ -26,52 +26,64 @@ const COMMANDS = [
 
 const OVERVIEW = "Usage: serf [--version] ...\n";
 
-Deno.test("help that was asked for goes to standard error, with exit code 0", async () => {
-  await requireHashicorp();
-  for (const [i, name] of COMMANDS.entries()) {
-    const flag = ["-h", "-help", "--help"][i % 3] as string;
-    const expected = {
+testProgram(
+  "help that was asked for goes to standard error, with exit code 0",
+  async () => {
+    for (const [i, name] of COMMANDS.entries()) {
+      const flag = ["-h", "-help", "--help"][i % 3] as string;
+      const expected = {
+        code: 0,
+        stdout: "",
+        stderr: `Usage: serf ${name} ...\n`,
+      };
+      await compareAlone([name, flag], expected);
+    }
+    await compareAlone(["members", "-name", "-h"], {
       code: 0,
       stdout: "",
-      stderr: `Usage: serf ${name} ...\n`,
-    };
-    await compareAlone([name, flag], expected);
-  }
-  await compareAlone(["members", "-name", "-h"], {
-    code: 0,
-    stdout: "",
-    stderr: "Usage: serf members ...\n",
-  });
-  for (const args of [["-h"], ["-help"], ["--help"]]) {
-    await compareAlone(args, { code: 0, stdout: "", stderr: OVERVIEW });
-  }
-  await compareAlone(["version", "-h"], { code: 0, stdout: "", stderr: "\n" });
-});
+      stderr: "Usage: serf members ...\n",
+    });
+    for (const args of [["-h"], ["-help"], ["--help"]]) {
+      await compareAlone(args, { code: 0, stdout: "", stderr: OVERVIEW });
+    }
+    await compareAlone(["version", "-h"], {
+      code: 0,
+      stdout: "",
+      stderr: "\n",
+    });
+  },
+  { needs: ["serf"] },
+);
 
-Deno.test("an unknown or missing command shows the overview, with exit code 127", async () => {
-  await requireHashicorp();
-  for (
-    const args of [[], ["bogus"], ["membe"], ["bogus", "-h"], ["-version"], [
-      "--",
-    ]]
-  ) {
-    await compareAlone(args, { code: 127, stdout: "", stderr: OVERVIEW });
-  }
-});
+testProgram(
+  "an unknown or missing command shows the overview, with exit code 127",
+  async () => {
+    for (
+      const args of [[], ["bogus"], ["membe"], ["bogus", "-h"], ["-version"], [
+        "--",
+      ]]
+    ) {
+      await compareAlone(args, { code: 127, stdout: "", stderr: OVERVIEW });
+    }
+  },
+  { needs: ["serf"] },
+);
 
-Deno.test("flags before the command are refused, with exit code 1", async () => {
-  await requireHashicorp();
-  await compareAlone(["-rpc-addr=127.0.0.1:1", "members"], {
-    code: 1,
-    stdout: "",
-    stderr: "Invalid flags before the subcommand. If these flags are for\n" +
-      "the subcommand, please put them after the subcommand.\n\n" +
-      "Usage: serf members ...\n",
-  });
-});
+testProgram(
+  "flags before the command are refused, with exit code 1",
+  async () => {
+    await compareAlone(["-rpc-addr=127.0.0.1:1", "members"], {
+      code: 1,
+      stdout: "",
+      stderr: "Invalid flags before the subcommand. If these flags are for\n" +
+        "the subcommand, please put them after the subcommand.\n\n" +
+        "Usage: serf members ...\n",
+    });
+  },
+  { needs: ["serf"] },
+);
 
-Deno.test("keygen prints 32 fresh random bytes in base64", async () => {
-  await requireHashicorp();
+testProgram("keygen prints 32 fresh random bytes in base64", async () => {
   const keys = new Set<string>();
   for (const cli of KINDS) {
     for (const args of [["keygen"], ["keygen", "ignored"]]) {
@@ -83,10 +95,9 @@ Deno.test("keygen prints 32 fresh random bytes in base64", async () => {
     }
   }
   assert.equal(keys.size, 4);
-});
+}, { needs: ["serf"] });
 
-Deno.test("version prints two lines, the second as in Serf", async () => {
-  await requireHashicorp();
+testProgram("version prints two lines, the second as in Serf", async () => {
   const calls = [["version"], ["version", "x"], ["-v"], ["--version"], [
     "members",
     "-v",
@@ -102,22 +113,25 @@ Deno.test("version prints two lines, the second as in Serf", async () => {
       );
     }
   }
-});
+}, { needs: ["serf"] });
 
-Deno.test("help is a command of ours: it prints on standard output and succeeds", async () => {
-  await requireHashicorp();
-  assert.equal((await runCli("hashicorp", ["help"])).code, 127);
-  const overview = await runCli("ours", ["help"]);
-  assert.deepEqual([overview.code, overview.stderr], [0, ""]);
-  assert.match(
-    overview.stdout,
-    /^Usage: serf \[--version\] \[--help\] <command> \[<args>\]\n/,
-  );
-  for (const name of COMMANDS) {
-    assert.match(overview.stdout, new RegExp(`^ {4}${name} `, "m"));
-  }
-  const ofMembers = await runCli("ours", ["help", "members"]);
-  assert.deepEqual([ofMembers.code, ofMembers.stderr], [0, ""]);
-  assert.match(ofMembers.stdout, /^Usage: serf members /);
-  assert.equal((await runCli("ours", ["help", "bogus"])).code, 127);
-});
+testProgram(
+  "help is a command of ours: it prints on standard output and succeeds",
+  async () => {
+    assert.equal((await runCli("hashicorp", ["help"])).code, 127);
+    const overview = await runCli("ours", ["help"]);
+    assert.deepEqual([overview.code, overview.stderr], [0, ""]);
+    assert.match(
+      overview.stdout,
+      /^Usage: serf \[--version\] \[--help\] <command> \[<args>\]\n/,
+    );
+    for (const name of COMMANDS) {
+      assert.match(overview.stdout, new RegExp(`^ {4}${name} `, "m"));
+    }
+    const ofMembers = await runCli("ours", ["help", "members"]);
+    assert.deepEqual([ofMembers.code, ofMembers.stderr], [0, ""]);
+    assert.match(ofMembers.stdout, /^Usage: serf members /);
+    assert.equal((await runCli("ours", ["help", "bogus"])).code, 127);
+  },
+  { needs: ["serf"] },
+);

@@ -11,7 +11,7 @@ import {
   TOKEN,
   withoutHelp,
 } from "./comparison.ts";
-import { hasIpv6, requireHashicorp, testCluster } from "./harness.ts";
+import { hasIpv6, testCluster } from "./harness.ts";
 
 const DETAILS = "Protocol Version: 5  Available Protocol Range: \\[2, 5\\]";
 
@@ -39,7 +39,6 @@ const REFUSALS: readonly (readonly [string, readonly string[], string])[] = [
 testCluster(
   "members and info say the same in all combinations",
   async (cluster, step) => {
-    await requireHashicorp();
     const both = await startSides(cluster);
     await step("members: rows and columns", () => rows(both));
     await step("members: filters", () => filters(both));
@@ -53,6 +52,7 @@ testCluster(
     await step("an agent that wants a token", () => tokens(both));
     await step("an agent that cannot be reached", () => unreachable(both));
   },
+  { needs: ["serf"] },
 );
 
 async function rows(both: Comparison): Promise<void> {

@@ -11,13 +11,11 @@ import {
   hasIpv6,
   type Kind,
   KINDS,
-  requireHashicorp,
   testCluster,
 } from "./harness.ts";
 
 /** Plays the situation with both kinds; returns what came of it, if it is the same. */
 async function withBoth<T>(play: (kind: Kind) => Promise<T>): Promise<T> {
-  await requireHashicorp();
   const [ours, theirs] = await Promise.all(KINDS.map(play)) as [T, T];
   assert.deepEqual(ours, theirs);
   return theirs;
@@ -190,6 +188,7 @@ testCluster(
       for (const { output } of agents) assert.doesNotMatch(output, /\[INFO\]/);
     });
   },
+  { needs: ["serf"] },
 );
 
 testCluster("files are merged in order, and flags on top", async (cluster) => {
@@ -237,7 +236,7 @@ testCluster("files are merged in order, and flags on top", async (cluster) => {
   assert.equal(settings.code, 1, "SIGINT does not leave");
   assert.match(settings.table, /Node name: 'last'\n/);
   assert.match(settings.table, /Profile: local\n/);
-});
+}, { needs: ["serf"] });
 
 /** Flags, and whether this machine can do it. */
 const STARTS: Readonly<Record<string, Partial<AgentOptions>>> = {
@@ -266,7 +265,7 @@ testCluster("both start alike", async (cluster, step) => {
       });
     });
   }
-});
+}, { needs: ["serf"] });
 
 testCluster("-rejoin without a snapshot warns", async (cluster) => {
   const table = await withBoth(async (kind) =>
@@ -278,7 +277,7 @@ testCluster("-rejoin without a snapshot warns", async (cluster) => {
     table,
     /^==> Warning: 'RejoinAfterLeave' enabled without snapshot file\n/,
   );
-});
+}, { needs: ["serf"] });
 
 testCluster(
   "agents that do not vote about names go on when there are two of one",
@@ -310,6 +309,7 @@ testCluster(
       return true;
     });
   },
+  { needs: ["serf"] },
 );
 
 testCluster("agents on [::] gossip over IPv6 and IPv4", async (cluster) => {
@@ -344,4 +344,4 @@ testCluster("agents on [::] gossip over IPv6 and IPv4", async (cluster) => {
       );
     }
   }
-}, { ignore: !hasIpv6() });
+}, { ignore: !hasIpv6(), needs: ["serf"] });

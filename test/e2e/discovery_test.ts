@@ -6,12 +6,11 @@
  */
 
 import assert from "node:assert/strict";
-import { canMakeNamespaces, Namespaces, type Placed } from "./namespaces.ts";
+import { lacksNamespaces, Namespaces, type Placed } from "./namespaces.ts";
 import { type Kind, KINDS } from "./programs.ts";
 
 /** Who was not heard in the one second after a question is asked again 60 s later. */
 const DEADLINE_MS = 150_000;
-const isIgnored = !canMakeNamespaces();
 
 interface Network {
   readonly addresses: readonly [string, string];
@@ -101,7 +100,7 @@ for (const [label, network] of [["IPv4", IPV4], ["IPv6", IPV6]] as const) {
       if (first === "hashicorp" && second === "hashicorp") continue;
       Deno.test({
         name: `${second} discovers ${first} over ${label}`,
-        ignore: isIgnored,
+        ignore: lacksNamespaces(),
         async fn() {
           await using machines = await connected(network);
           const [a, b] = agentsOf([first, second], network);
@@ -119,7 +118,7 @@ for (const [label, network] of [["IPv4", IPV4], ["IPv6", IPV6]] as const) {
 
 Deno.test({
   name: "agents that discover another cluster's name stay alone",
-  ignore: isIgnored,
+  ignore: lacksNamespaces(),
   async fn() {
     await using machines = await connected(IPV4);
     const [a, b] = agentsOf(["ours", "ours"], IPV4);

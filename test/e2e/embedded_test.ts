@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { RpcClient, SerfNode } from "../../lib/mod.ts";
-import { randomKey, requireHashicorp, testCluster } from "./harness.ts";
+import { randomKey, testCluster } from "./harness.ts";
 
 testCluster(
   "an embedded node tells HashiCorp's agent of its new tags",
   async (cluster) => {
-    await requireHashicorp();
     const agent = await cluster.start({ kind: "hashicorp", name: "agent" });
     const events = await cluster.watch(agent, "member-update");
     const node = await SerfNode.start({
@@ -50,12 +49,12 @@ testCluster(
       await node.shutdown();
     }
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
   "an embedded node and HashiCorp's agent ask and answer each other, encrypted",
   async (cluster, step) => {
-    await requireHashicorp();
     const encryptKey = randomKey(32);
     const agent = await cluster.start({
       kind: "hashicorp",
@@ -142,6 +141,7 @@ testCluster(
       await leave;
     });
   },
+  { needs: ["serf"] },
 );
 
 /** The first few items. */

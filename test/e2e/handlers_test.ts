@@ -11,7 +11,7 @@
 import assert from "node:assert/strict";
 import { visibleEntry } from "../../lib/kit/visible.ts";
 import { NodeDriver } from "../../lib/net/driver.ts";
-import { type Agent, KINDS, requireHashicorp, testCluster } from "./harness.ts";
+import { type Agent, KINDS, testCluster } from "./harness.ts";
 
 /** Writes environment and standard input of each run into a folder of its own. */
 const RECORDER = `
@@ -135,7 +135,6 @@ function scriptLines(agent: Agent): string[] {
 testCluster(
   "scripts of both kinds of agent are told the same",
   async (cluster, step) => {
-    await requireHashicorp();
     const recorder = cluster.writeFile("recorder.sh", RECORDER);
     const folders = new Map<Agent, string>();
     const agents: Agent[] = [];
@@ -307,6 +306,7 @@ testCluster(
       assert.equal(Object.keys(await shown(ours)).length, 2);
     });
   },
+  { needs: ["serf"] },
 );
 
 /** Scripts that end in all ways, and what comes of them. */
@@ -337,7 +337,6 @@ const SCRIPTS = [
 testCluster(
   "scripts of both kinds of agent end alike",
   async (cluster, step) => {
-    await requireHashicorp();
     const agents: Agent[] = [];
     for (const kind of KINDS) {
       agents.push(
@@ -403,6 +402,7 @@ testCluster(
       await endAlike(before + 3 + 2 + 1 + 2 + 1 + 3);
     });
   },
+  { needs: ["serf"] },
 );
 
 /** Each agent with each command line. */

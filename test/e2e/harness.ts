@@ -9,12 +9,14 @@
  */
 
 import { dirname } from "node:path";
+import { lacks, type ProgramName } from "../programs.ts";
 import { type FreeAddress, PortSource } from "./ports.ts";
 import {
   type CliOptions,
   type CliResult,
   type Exit,
   type Kind,
+  requireHashicorp,
   runCli,
   Running,
 } from "./programs.ts";
@@ -439,6 +441,24 @@ export type Step = (
   body: () => void | Promise<void>,
 ) => Promise<void>;
 
+export interface TestOptions {
+  readonly ignore?: boolean;
+  /** Programs without which the test is ignored. */
+  readonly needs?: readonly ProgramName[];
+}
+
+/** Registers a test; one that needs serf fails where that is not HashiCorp's. */
+export function testProgram(
+  name: string,
+  body: (t: Deno.TestContext) => Promise<void>,
+  { ignore = false, needs = [] }: TestOptions = {},
+): void {
+  Deno.test({ name, ignore: ignore || lacks(...needs) }, async (t) => {
+    if (needs.includes("serf")) await requireHashicorp();
+    await body(t);
+  });
+}
+
 /**
  * Registers a test that has a cluster of its own and goes in steps. A failure
  * comes with the output of all agents, and no process outlives the test.
@@ -446,9 +466,9 @@ export type Step = (
 export function testCluster(
   name: string,
   body: (cluster: Cluster, step: Step) => Promise<void>,
-  options: { readonly ignore?: boolean } = {},
+  options: TestOptions = {},
 ): void {
-  Deno.test({ name, ...options }, async (t) => {
+  testProgram(name, async (t) => {
     await using cluster = new Cluster();
     const explained = async (run: () => void | Promise<void>) => {
       try {
@@ -467,7 +487,7 @@ export function testCluster(
       }
     };
     await explained(() => body(cluster, step));
-  });
+  }, options);
 }
 
 /** Whether this machine has the IPv6 loopback address; some containers do not. */

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { lacks, lacksAbility } from "../programs.ts";
 import { poll } from "./harness.ts";
 import { PortSource } from "./ports.ts";
 import { commandOf, runCli } from "./programs.ts";
@@ -13,7 +14,6 @@ const DEADLINE_MS = 75_000;
 const UNSHARE = ["--pid", "--fork", "--kill-child", "--mount-proc"];
 
 function canMakeProcessNamespaces(): boolean {
-  if (Deno.build.os !== "linux") return false;
   try {
     return new Deno.Command("unshare", {
       args: [...UNSHARE, "true"],
@@ -53,7 +53,11 @@ async function until(what: string, condition: () => unknown): Promise<void> {
 
 Deno.test({
   name: "an agent that is process 1 buries orphans, and lets others end well",
-  ignore: !canMakeProcessNamespaces(),
+  ignore: Deno.build.os !== "linux" || lacks("unshare") ||
+    lacksAbility(
+      "the right to make process namespaces",
+      canMakeProcessNamespaces(),
+    ),
   async fn(t) {
     const folder = await Deno.makeTempDir();
     using ports = new PortSource();

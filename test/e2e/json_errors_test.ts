@@ -5,14 +5,13 @@
  */
 
 import assert from "node:assert/strict";
-import { requireHashicorp, runCli, testCluster } from "./harness.ts";
+import { runCli, testCluster } from "./harness.ts";
 
 const NOBODY = "-rpc-addr=127.0.0.1:1";
 
 testCluster(
   "every failure has the original's line, with JSON too",
   async (cluster) => {
-    await requireHashicorp();
     const open = await cluster.start({ kind: "hashicorp", name: "open" });
     const shut = await cluster.start({
       kind: "hashicorp",
@@ -50,4 +49,5 @@ testCluster(
       assert.deepEqual(JSON.parse(ours.stdout), { error: complaint }, about);
     }
   },
+  { needs: ["serf"] },
 );

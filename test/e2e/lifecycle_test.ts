@@ -13,14 +13,12 @@ import {
   type Kind,
   KINDS,
   randomKey,
-  requireHashicorp,
   runCli,
   testCluster,
 } from "./harness.ts";
 
 /** Plays the situation with both kinds; returns what came of it, if it is the same. */
 async function withBoth<T>(play: (kind: Kind) => Promise<T>): Promise<T> {
-  await requireHashicorp();
   const [ours, theirs] = await Promise.all(KINDS.map(play)) as [T, T];
   assert.deepEqual(ours, theirs);
   return theirs;
@@ -76,6 +74,7 @@ testCluster(
       });
     }
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
@@ -127,7 +126,6 @@ testCluster(
     ];
     for (const [args, expected] of cases) {
       await step(args.join(" ").slice(0, 40), async () => {
-        await requireHashicorp();
         const said = await withBoth(async (kind) => {
           const [bind, rpc] = [cluster.takeAddress(), cluster.takeAddress()];
           const result = await runCli(kind, [
@@ -164,6 +162,7 @@ testCluster(
       });
     });
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
@@ -219,6 +218,7 @@ testCluster(
       }
     });
   },
+  { needs: ["serf"] },
 );
 
 testCluster("an agent that cannot join at start gives up", async (cluster) => {
@@ -236,7 +236,7 @@ testCluster("an agent that cannot join at start gives up", async (cluster) => {
     said.output,
     /\n==> Joining cluster\.\.\.\(replay: false\)\n==> 2 errors occurred:\n/,
   );
-});
+}, { needs: ["serf"] });
 
 /** On the LAN profile a leave takes 2.6 s of the 3 s that a signal allows. */
 const IN_TIME = { profile: "local" } as const;
@@ -313,6 +313,7 @@ testCluster(
         "    TIME [INFO] agent: shutdown complete\n",
     );
   },
+  { needs: ["serf"] },
 );
 
 testCluster("SIGTERM: exits with 1 at once", async (cluster) => {
@@ -328,7 +329,7 @@ testCluster("SIGTERM: exits with 1 at once", async (cluster) => {
     words.said,
     /\[WARN\] serf: Shutdown without a Leave\n.*shutdown complete\n$/,
   );
-});
+}, { needs: ["serf"] });
 
 testCluster(
   "SIGINT, then another signal: does not wait for the leave, exits with 1",
@@ -362,6 +363,7 @@ testCluster(
       );
     }
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
@@ -374,12 +376,12 @@ testCluster(
     });
     assert.equal(code, 1);
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
   "a leave that nobody can hear of ends with an error",
   async (cluster, step) => {
-    await requireHashicorp();
     // The original leaves without asking whether anybody is there.
     const unheard = "timeout while waiting for graceful leave";
     await step("SIGINT: says so, exits with 1", async () => {
@@ -413,6 +415,7 @@ testCluster(
       await peerSees(cluster, peer, /^left$/);
     });
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
@@ -429,6 +432,7 @@ testCluster(
     });
     assert.deepEqual(outcome, { code: 0, said: "Graceful leave complete\n" });
   },
+  { needs: ["serf"] },
 );
 
 testCluster("agents talk over IPv6", async (cluster) => {
@@ -447,4 +451,4 @@ testCluster("agents talk over IPv6", async (cluster) => {
     return text.replaceAll(peer.gossip.text, "PEER");
   });
   assert.equal(listed, "peer  PEER  alive\n");
-}, { ignore: !hasIpv6() });
+}, { ignore: !hasIpv6(), needs: ["serf"] });

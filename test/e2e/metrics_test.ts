@@ -8,13 +8,7 @@
  */
 
 import assert from "node:assert/strict";
-import {
-  type Cluster,
-  type Kind,
-  KINDS,
-  requireHashicorp,
-  testCluster,
-} from "./harness.ts";
+import { type Cluster, type Kind, KINDS, testCluster } from "./harness.ts";
 
 /** Datagrams are no longer than this, bytes. */
 const DATAGRAM_BYTES_MAX = 1_400;
@@ -212,7 +206,6 @@ async function tellStory(
 testCluster(
   "agents of both kinds tell statsd and statsite the same",
   async (cluster, step) => {
-    await requireHashicorp();
     const heard = new Map<Kind, Listeners>();
     for (const kind of KINDS) {
       const listeners = new Listeners();
@@ -263,6 +256,7 @@ testCluster(
       }
     });
   },
+  { needs: ["serf"] },
 );
 
 const DUMP_LINE =
@@ -274,7 +268,6 @@ for (const kind of KINDS) {
   testCluster(
     `${dumpSignal} makes the agent of ${kind} print its metrics and go on`,
     async (cluster) => {
-      if (kind === "hashicorp") await requireHashicorp();
       const agent = await cluster.start({ kind, name: "a", profile: "local" });
       // The last line may not have come to its end yet.
       const lines = () =>
@@ -296,14 +289,16 @@ for (const kind of KINDS) {
       const members = await agent.members();
       assert.equal(members.get("a")?.Status, "alive");
     },
-    { ignore: Deno.build.os === "windows" },
+    {
+      ignore: Deno.build.os === "windows",
+      needs: kind === "hashicorp" ? ["serf"] : [],
+    },
   );
 }
 
 testCluster(
   "serf metrics shows what our agent counted, and says that HashiCorp's cannot",
   async (cluster) => {
-    await requireHashicorp();
     const ours = await cluster.start({
       kind: "ours",
       name: "a",
@@ -328,6 +323,7 @@ testCluster(
     });
     for (const line of lines) assert.match(line, DUMP_LINE);
   },
+  { needs: ["serf"] },
 );
 
 testCluster(

@@ -11,12 +11,7 @@
 import assert from "node:assert/strict";
 import { encodeMessage } from "../../lib/wire/message_codec.ts";
 import type { SerfMessage } from "../../lib/wire/serf_messages.ts";
-import {
-  type Agent,
-  type Cluster,
-  requireHashicorp,
-  testCluster,
-} from "./harness.ts";
+import { type Agent, type Cluster, testCluster } from "./harness.ts";
 import { query } from "../serf/queries.ts";
 import { packetOf, sealParts } from "../hostile/traffic.ts";
 
@@ -26,7 +21,6 @@ const SCRIPT = ["-event-handler=query:load=printf load-of-$SERF_SELF_NAME"];
 testCluster(
   "a mixed cluster goes on after messages from the end of time",
   async (cluster, step) => {
-    await requireHashicorp();
     const agents: Agent[] = [];
     for (const name of ["o1", "h1", "o2", "h2"]) {
       agents.push(
@@ -70,6 +64,7 @@ testCluster(
       await goesOn();
     });
   },
+  { needs: ["serf"] },
 );
 
 function messagesAt(ltime: bigint): SerfMessage[] {

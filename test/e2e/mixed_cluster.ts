@@ -18,7 +18,6 @@ import {
   type Kind,
   KINDS,
   randomKey,
-  requireHashicorp,
   testCluster,
 } from "./harness.ts";
 
@@ -54,7 +53,6 @@ export function testMixedCluster(
   options: MixedClusterOptions,
 ): void {
   testCluster(title, async (cluster, step) => {
-    await requireHashicorp();
     const story = new Story(cluster, options);
     await step(
       "agents of both kinds join each other, at start and later",
@@ -99,7 +97,7 @@ export function testMixedCluster(
     );
     await step("gossip seldom needed a repair", () => story.checkRepairs());
     await step("no event came twice", () => story.checkNoDuplicates());
-  });
+  }, { needs: ["serf"] });
 }
 
 class Story {

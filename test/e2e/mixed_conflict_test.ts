@@ -3,13 +3,7 @@
  * are, and the node that loses ends.
  */
 
-import {
-  type Agent,
-  KINDS,
-  randomKey,
-  requireHashicorp,
-  testCluster,
-} from "./harness.ts";
+import { type Agent, KINDS, randomKey, testCluster } from "./harness.ts";
 
 /** Agents that are asked for the members, and what each should list. */
 async function listAlive(agent: Agent): Promise<string> {
@@ -23,7 +17,6 @@ for (const kind of KINDS) {
     testCluster(
       `${other} with the name of ${kind} loses the vote and ends`,
       async (cluster) => {
-        await requireHashicorp();
         const encrypt = randomKey(32);
         const agents: Agent[] = [];
         const start = async (of: typeof kind, name: string) =>
@@ -65,6 +58,7 @@ for (const kind of KINDS) {
         await cluster.exitOf(second);
         await allList();
       },
+      { needs: ["serf"] },
     );
   }
 }

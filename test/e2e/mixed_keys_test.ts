@@ -24,7 +24,6 @@ import {
   type Kind,
   KINDS,
   randomKey,
-  requireHashicorp,
   testCluster,
 } from "./harness.ts";
 
@@ -73,7 +72,6 @@ const TEXTS: Readonly<Record<Action, readonly [string, string, string]>> = {
 testCluster(
   "a mixed cluster changes its keys under load",
   async (cluster, step) => {
-    await requireHashicorp();
     const story = new Story(cluster);
     await step("agents start from keyring files", () => story.assemble());
     await step("all count the same keys", () => story.count());
@@ -87,6 +85,7 @@ testCluster(
     await step("who has an old file stays out", () => story.keepOut());
     story.checkRepeats();
   },
+  { needs: ["serf"] },
 );
 
 class Story {

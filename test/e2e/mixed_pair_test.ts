@@ -9,7 +9,6 @@ import {
   type Cluster,
   KINDS,
   randomKey,
-  requireHashicorp,
   testCluster,
 } from "./harness.ts";
 
@@ -30,7 +29,6 @@ for (
   testCluster(
     `two agents gossip with each other, ${title}`,
     async (cluster) => {
-      await requireHashicorp();
       // On the LAN profile a leave takes 2.6 s of the 3 s that a signal allows.
       const common = { encrypt, profile: "local" } as const;
       const ours = await cluster.start({
@@ -52,6 +50,7 @@ for (
       assert.equal((await cluster.exitOf(ours)).code, 0);
       await bothList(cluster, [theirs], ["alive", "left"]);
     },
+    { needs: ["serf"] },
   );
 }
 
@@ -101,7 +100,6 @@ async function exchangeEvents(
 }
 
 testCluster("a newcomer gets old events if it wants them", async (cluster) => {
-  await requireHashicorp();
   await Promise.all(KINDS.map(async (kind) => {
     const other = kind === "ours" ? "hashicorp" : "ours";
     const elder = await cluster.start({ kind: other, name: `elder-${other}` });
@@ -126,10 +124,9 @@ testCluster("a newcomer gets old events if it wants them", async (cluster) => {
       });
     }
   }));
-});
+}, { needs: ["serf"] });
 
 testCluster("an agent that was frozen refutes its failure", async (cluster) => {
-  await requireHashicorp();
   await Promise.all(KINDS.map(async (kind) => {
     const other = kind === "ours" ? "hashicorp" : "ours";
     const witness = await cluster.start({
@@ -157,12 +154,11 @@ testCluster("an agent that was frozen refutes its failure", async (cluster) => {
     frozen.signal("SIGCONT");
     await isSeenAs("alive");
   }));
-});
+}, { needs: ["serf"] });
 
 testCluster(
   "agents whose keys differ refuse each other in the same words",
   async (cluster) => {
-    await requireHashicorp();
     const keys = { plain: undefined, one: randomKey(32), other: randomKey(16) };
     const agents = new Map<string, Agent>();
     await Promise.all(
@@ -212,4 +208,5 @@ testCluster(
       assert.deepEqual([...(await agent.members()).keys()], [agent.name]);
     }
   },
+  { needs: ["serf"] },
 );

@@ -11,13 +11,7 @@
 import assert from "node:assert/strict";
 import { RpcClient } from "../../lib/net/rpc_client.ts";
 import { utf8Bytes } from "../../lib/kit/bytes.ts";
-import {
-  type Agent,
-  KINDS,
-  randomKey,
-  requireHashicorp,
-  testCluster,
-} from "./harness.ts";
+import { type Agent, KINDS, randomKey, testCluster } from "./harness.ts";
 
 /** All answer by a script but two of ours, where a client of the control port does. */
 const SCRIPT = ["-event-handler=query:load=printf load-of-$SERF_SELF_NAME"];
@@ -27,7 +21,6 @@ const BY_CLIENT = ["o1", "o2"];
 testCluster(
   "a mixed cluster answers queries and measures itself",
   async (cluster, step) => {
-    await requireHashicorp();
     const encrypt = randomKey(32);
     const agents: Agent[] = [];
     const clients: RpcClient[] = [];
@@ -132,6 +125,7 @@ testCluster(
       for (const client of clients) client.close();
     }
   },
+  { needs: ["serf"] },
 );
 
 /** Answers queries named `load` for an agent of ours. */

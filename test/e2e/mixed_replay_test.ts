@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { type Agent, KINDS, requireHashicorp, testCluster } from "./harness.ts";
+import { type Agent, KINDS, testCluster } from "./harness.ts";
 
 const OLD_EVENTS = ["old-ours", "old-hashicorp"];
 
@@ -23,7 +23,6 @@ function received(agent: Agent): string[] {
 testCluster(
   "a late joiner gets old events if it wants them",
   async (cluster, step) => {
-    await requireHashicorp();
     const peers: Agent[] = [];
     for (const kind of KINDS) {
       peers.push(
@@ -101,4 +100,5 @@ testCluster(
       },
     );
   },
+  { needs: ["serf"] },
 );

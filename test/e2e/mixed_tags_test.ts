@@ -11,7 +11,6 @@ import {
   type Kind,
   KINDS,
   randomKey,
-  requireHashicorp,
   runCli,
   testCluster,
 } from "./harness.ts";
@@ -25,7 +24,6 @@ type Tags = Readonly<Record<string, string>>;
 testCluster(
   "tags change at run time, and all members of both kinds know",
   async (cluster, step) => {
-    await requireHashicorp();
     const { agents, files } = await startFour(cluster);
     const watches = await Promise.all(
       agents.map((agent) => cluster.watch(agent, "member-update")),
@@ -116,12 +114,12 @@ testCluster(
       }
     });
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
   "agents that speak of a role alone get along with those that have tags",
   async (cluster, step) => {
-    await requireHashicorp();
     const agents: Agent[] = [];
     for (const protocol of [5, 2]) {
       for (const kind of KINDS) {
@@ -175,6 +173,7 @@ testCluster(
       }
     });
   },
+  { needs: ["serf"] },
 );
 
 /** Two agents of each kind; the first of each keeps its tags in a file. */
@@ -250,7 +249,6 @@ async function everybodyHeard(
 testCluster(
   "a tags file that makes no sense is refused, in Serf's words",
   async (cluster, step) => {
-    await requireHashicorp();
     const fine = '{"a":"1"}';
     const cases: readonly (readonly [string, readonly string[]])[] = [
       [fine, ["-tag", "b=2"]],
@@ -280,4 +278,5 @@ testCluster(
       });
     }
   },
+  { needs: ["serf"] },
 );

@@ -5,11 +5,12 @@
  * between them and give them addresses with `ip`. What they made goes away in the
  * end, agents first.
  *
- * Needs Linux and the right to make namespaces: tests say
- * `ignore: !canMakeNamespaces()`.
+ * Needs Linux, HashiCorp's serf to ask with, and the right to make namespaces:
+ * tests say `ignore: lacksNamespaces()`.
  */
 
 import assert from "node:assert/strict";
+import { lacks, lacksAbility } from "../programs.ts";
 import { poll } from "./harness.ts";
 import { commandOf, type Kind } from "./programs.ts";
 
@@ -35,9 +36,14 @@ function ip(line: string): boolean {
   }).outputSync().success;
 }
 
-/** Whether this machine lets us make namespaces. */
-export function canMakeNamespaces(): boolean {
-  if (Deno.build.os !== "linux") return false;
+/** Whether a test cannot have namespaces with agents here, which is noted. */
+export function lacksNamespaces(): boolean {
+  if (Deno.build.os !== "linux") return true;
+  return lacks("serf", "ip") ||
+    lacksAbility("the right to make network namespaces", canMakeNamespaces());
+}
+
+function canMakeNamespaces(): boolean {
   const name = `serf-probe-${Deno.pid}`;
   try {
     return ip(`netns add ${name}`) && ip(`netns del ${name}`);

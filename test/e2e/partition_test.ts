@@ -5,7 +5,7 @@
  * content with itself. Then the halves are connected, and nobody helps.
  */
 
-import { canMakeNamespaces, Namespaces, type Placed } from "./namespaces.ts";
+import { lacksNamespaces, Namespaces, type Placed } from "./namespaces.ts";
 import type { Kind } from "./programs.ts";
 
 /** Seeds that are away are looked for more and more seldom; gossip may miss some. */
@@ -41,7 +41,7 @@ function connect(halves: Namespaces): void {
 
 Deno.test({
   name: "two halves that start apart unite when they can, without help",
-  ignore: !canMakeNamespaces(),
+  ignore: lacksNamespaces(),
   async fn(t) {
     await using halves = new Namespaces(["a", "b"]);
     const eventually = async (names: readonly string[], half?: string) => {

@@ -82,8 +82,8 @@ export function commandOf(kind: Kind): readonly string[] {
 }
 
 /**
- * Fails with advice when HashiCorp's program cannot be run. A test of a mixed
- * cluster begins with this: to skip it silently would claim what was not seen.
+ * Fails when the program on the PATH is not HashiCorp's, or cannot be run. Tests
+ * begin with this; where there is no such program they are not begun.
  */
 export async function requireHashicorp(): Promise<void> {
   const result = await runCli("hashicorp", ["version"]);

@@ -6,13 +6,11 @@ import {
   type Cluster,
   type Kind,
   KINDS,
-  requireHashicorp,
   testCluster,
 } from "./harness.ts";
 
 /** Plays the situation with both kinds; returns what came of it, if it is the same. */
 async function withBoth<T>(play: (kind: Kind) => Promise<T>): Promise<T> {
-  await requireHashicorp();
   const [ours, theirs] = await Promise.all(KINDS.map(play)) as [T, T];
   assert.deepEqual(ours, theirs);
   return theirs;
@@ -128,7 +126,7 @@ testCluster("SIGHUP reloads, again and again", async (cluster) => {
       "==> Caught signal: hangup\n==> Reloading configuration...\n" +
       "==> Deprecation warning: 'Role' has been replaced with 'Tags'\n",
   );
-});
+}, { needs: ["serf"] });
 
 /** Waits for the tags of an agent. */
 function hasTags(node: Reloadable, text: string): Promise<unknown> {
@@ -173,7 +171,7 @@ testCluster("a reload of ours keeps a tags file", async (cluster) => {
   assert.equal(refused.code, 1);
   assert.equal(await Deno.readTextFile(path), "{oops");
   await hasTags(node, '{"c":"3"}');
-});
+}, { needs: ["serf"] });
 
 testCluster(
   "a reload of ours keeps what `serf tags` has changed",
@@ -192,6 +190,7 @@ testCluster(
     );
     await hasTags(node, '{"a":"2","b":"3","d":"2"}');
   },
+  { needs: ["serf"] },
 );
 
 testCluster("a reload changes the log level", async (cluster) => {
@@ -210,7 +209,7 @@ testCluster("a reload changes the log level", async (cluster) => {
     );
     return true;
   });
-});
+}, { needs: ["serf"] });
 
 testCluster("a reload of ours names what has to wait", async (cluster) => {
   const node = await Reloadable.start(cluster, "ours", {});
@@ -263,4 +262,5 @@ testCluster(
       "SIGINT 1 stays",
     ]);
   },
+  { needs: ["serf"] },
 );

@@ -1,17 +1,10 @@
 /** Joining with retries, and seeds that come later. */
 
 import assert from "node:assert/strict";
-import {
-  type Agent,
-  type Kind,
-  KINDS,
-  requireHashicorp,
-  testCluster,
-} from "./harness.ts";
+import { type Agent, type Kind, KINDS, testCluster } from "./harness.ts";
 
 /** Plays the situation with both kinds; returns what came of it, if it is the same. */
 async function withBoth<T>(play: (kind: Kind) => Promise<T>): Promise<T> {
-  await requireHashicorp();
   const [ours, theirs] = await Promise.all(KINDS.map(play)) as [T, T];
   assert.deepEqual(ours, theirs);
   return theirs;
@@ -54,7 +47,7 @@ testCluster("-retry-max ends the agent with 1", async (cluster) => {
       "    [WARN] serf: Shutdown without a Leave\n" +
       "    [INFO] agent: shutdown complete\n",
   );
-});
+}, { needs: ["serf"] });
 
 testCluster("-retry-join finds a seed that starts later", async (cluster) => {
   const lines = await withBoth(async (kind) => {
@@ -92,7 +85,7 @@ testCluster("-retry-join finds a seed that starts later", async (cluster) => {
       "    [INFO] agent: joined: 1 nodes\n" +
       "    [INFO] agent: Join completed. Synced with 1 initial agents\n",
   );
-});
+}, { needs: ["serf"] });
 
 testCluster(
   "a node that is its own seed still finds the other seeds",
@@ -125,4 +118,5 @@ testCluster(
     );
     await cluster.prints(agent, `agent: Reached 1 seeds of [${other.text}]`);
   },
+  { needs: ["serf"] },
 );

@@ -17,7 +17,7 @@ import {
   type Message,
   requestBytes,
 } from "./crowd_client.ts";
-import { type Agent, requireHashicorp, testCluster } from "./harness.ts";
+import { type Agent, testCluster } from "./harness.ts";
 
 const WORKERS = 400;
 const STUCK = 50;
@@ -204,7 +204,6 @@ function nonsenseOf(i: number): Nonsense {
 testCluster(
   "500 clients at once, 50 that never read, 50 that send garbage: all others are served",
   async (cluster, step) => {
-    await requireHashicorp();
     // With patience of 3 s for an answer: a busy machine is not what is tested.
     const profile = "wan";
     const crowded = await cluster.start({
@@ -330,4 +329,5 @@ testCluster(
       assert.equal(JSON.parse(info).serf.health_score, "0");
     });
   },
+  { needs: ["serf"] },
 );

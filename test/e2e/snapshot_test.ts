@@ -10,9 +10,9 @@ import {
   type Kind,
   KINDS,
   randomKey,
-  requireHashicorp,
   runCli,
   testCluster,
+  testProgram,
 } from "./harness.ts";
 
 const RECEIVED = "[INFO] agent: Received event: ";
@@ -55,7 +55,6 @@ async function spread(
 testCluster(
   "agents find back with snapshots, three and three, encrypted",
   async (cluster, step) => {
-    await requireHashicorp();
     const encrypt = randomKey(32);
     const paths: Record<string, string> = {};
     const start = (kind: Kind, name: string, join: readonly Agent[] = []) => {
@@ -217,6 +216,7 @@ testCluster(
       },
     );
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
@@ -254,6 +254,7 @@ testCluster(
     await cluster.restart(c, { join: [], extraArgs: [] });
     await sees(cluster, alone, ["a", "b", "c"]);
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
@@ -281,14 +282,17 @@ testCluster(
   },
 );
 
-Deno.test("a snapshot that cannot be opened ends the agent in the words of Serf", async () => {
-  await requireHashicorp();
-  for (const path of ["/nonexistent/x", Deno.cwd(), `${Deno.execPath()}/x`]) {
-    const args = ["agent", "-bind=127.0.0.1:1", `-snapshot=${path}`];
-    const [ours, theirs] = await Promise.all(
-      KINDS.map((kind) => runCli(kind, args)),
-    );
-    assert.deepEqual(ours, theirs);
-    assert.equal(ours?.code, 1);
-  }
-});
+testProgram(
+  "a snapshot that cannot be opened ends the agent in the words of Serf",
+  async () => {
+    for (const path of ["/nonexistent/x", Deno.cwd(), `${Deno.execPath()}/x`]) {
+      const args = ["agent", "-bind=127.0.0.1:1", `-snapshot=${path}`];
+      const [ours, theirs] = await Promise.all(
+        KINDS.map((kind) => runCli(kind, args)),
+      );
+      assert.deepEqual(ours, theirs);
+      assert.equal(ours?.code, 1);
+    }
+  },
+  { needs: ["serf"] },
+);

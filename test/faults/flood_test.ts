@@ -17,7 +17,6 @@ import {
   type Cluster,
   type EventLog,
   randomKey,
-  requireHashicorp,
   testCluster,
 } from "../e2e/harness.ts";
 import { compress } from "../../lib/wire/compress.ts";
@@ -169,7 +168,6 @@ async function besiege(
   cluster: Cluster,
   encrypt: string | undefined,
 ): Promise<Siege> {
-  await requireHashicorp();
   const options = { encrypt, logLevel: "info" };
   const victim = await cluster.start({
     ...options,
@@ -372,6 +370,7 @@ testCluster(
       siege.check();
     });
   },
+  { needs: ["serf"] },
 );
 
 testCluster(
@@ -397,4 +396,5 @@ testCluster(
       await exchangeStates(siege);
     });
   },
+  { needs: ["serf"] },
 );

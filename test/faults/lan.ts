@@ -13,6 +13,7 @@ import assert from "node:assert/strict";
 import { randomKey } from "../e2e/harness.ts";
 import { Namespaces, type Placed } from "../e2e/namespaces.ts";
 import { type Kind, requireHashicorp } from "../e2e/programs.ts";
+import { lacks, lacksAbility } from "../programs.ts";
 import { type EventRecord, RpcProbe } from "../e2e/rpc_probe.ts";
 import { abilities, DEVICE, Fault } from "./fault.ts";
 
@@ -362,6 +363,20 @@ export const IS_LONG = Deno.env.get("SERF_FAULTS") === "long";
 /** Found out once: what this machine can do. */
 export const MACHINE = abilities();
 
+/** Why a test with a network cannot be done here; what it lacks is noted. */
+function reasonToIgnore(needsNetem: boolean): string | undefined {
+  const { missing, hasNetem } = MACHINE;
+  if (Deno.build.os !== "linux") return missing;
+  if (lacks("serf", "ip", "nft")) return "needs serf, ip and nft";
+  if (lacksAbility("the right to disturb networks", missing === undefined)) {
+    return missing;
+  }
+  const isPossible = hasNetem || !needsNetem;
+  return lacksAbility("netem in the kernel", isPossible)
+    ? "this kernel has no netem"
+    : undefined;
+}
+
 /** Runs one named step; a failure ends the test. */
 export type Step = (name: string, body: () => Promise<void>) => Promise<void>;
 
@@ -370,9 +385,14 @@ export function testLan(
   name: string,
   places: readonly Place[],
   body: (lan: Lan, step: Step) => Promise<void>,
-  options: { readonly ignored?: string | undefined } = {},
+  options: {
+    readonly needsNetem?: boolean;
+    /** Why it is ignored, whatever the machine has. */
+    readonly ignored?: string | undefined;
+  } = {},
 ): void {
-  const ignored = MACHINE.missing ?? options.ignored;
+  const ignored = options.ignored ??
+    reasonToIgnore(options.needsNetem ?? false);
   Deno.test({
     name: ignored === undefined ? name : `${name} (ignored: ${ignored})`,
     ignore: ignored !== undefined,

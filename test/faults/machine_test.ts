@@ -11,11 +11,11 @@ import assert from "node:assert/strict";
 import {
   type Agent,
   type Cluster,
-  requireHashicorp,
   type Step,
   testCluster,
 } from "../e2e/harness.ts";
 import { FakeClock, FAKETIME } from "./fake_clock.ts";
+import { noteSkipped } from "../programs.ts";
 import { SmallDisk } from "./small_disk.ts";
 
 /** Until the snapshot is whole again, once there is room: 30 s, and time to spare. */
@@ -72,7 +72,6 @@ const CAN_MOUNT = SmallDisk.isPossible();
 testCluster(
   "faults of the machine: a full disk, no free descriptors, a clock that is set",
   async (cluster, step) => {
-    await requireHashicorp();
     using disk = CAN_MOUNT ? SmallDisk.make() : undefined;
     const snapshot = disk === undefined
       ? cluster.writeFile("snapshot", "")
@@ -149,7 +148,10 @@ testCluster(
     });
 
     if (FAKETIME !== undefined) await setClocks(cluster, step, FAKETIME);
-    else await step("(no libfaketime: no clock is set)", () => {});
+    else {
+      noteSkipped("faketime");
+      await step("(no libfaketime: no clock is set)", () => {});
+    }
 
     await step(
       named(CAN_MOUNT, "with room on the disk the snapshot is whole again"),
@@ -172,6 +174,7 @@ testCluster(
       },
     );
   },
+  { ignore: Deno.build.os !== "linux", needs: ["serf", "prlimit"] },
 );
 
 /** The name of a step that does nothing where nothing may be mounted. */

@@ -8,7 +8,7 @@
 
 import assert from "node:assert/strict";
 import type { EventRecord } from "../e2e/rpc_probe.ts";
-import { FIVE, type Host, type Lan, MACHINE, testLan } from "./lan.ts";
+import { FIVE, type Host, type Lan, testLan } from "./lan.ts";
 
 /** How long gossip, or the exchange of states behind it, may take to bring an event. */
 const EVENT_DEADLINE_MS = 120_000;
@@ -260,9 +260,6 @@ testLan(
     await lan.allSeeAll(HEAL_DEADLINE_MS);
     assert.deepEqual(failedOf(failures), []);
   },
-  {
-    ignored: MACHINE.hasNetem
-      ? undefined
-      : "this kernel has no netem, and nothing else delays packets",
-  },
+  // Nothing else delays packets.
+  { needsNetem: true },
 );

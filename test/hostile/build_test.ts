@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { commitOf } from "../../build/bundle.ts";
+import { lacks, lacksAbility } from "../programs.ts";
 import { NEEDS_ROOT, NOBODY } from "../build/workshop.ts";
 
 /** A repository that names a program for git to run, and a place to build in. */
@@ -54,23 +55,36 @@ class TrappedRepository implements Disposable {
   }
 }
 
-Deno.test("a build takes no commit from a repository above it, and runs nothing there", async () => {
-  using repository = new TrappedRepository();
-  assert.equal(await commitOf(`${repository.path}/inner`), undefined);
-  assert.ok(!repository.isSprung);
-});
+Deno.test(
+  "a build takes no commit from a repository above it, and runs nothing there",
+  {
+    ignore: lacks("git"),
+  },
+  async () => {
+    using repository = new TrappedRepository();
+    assert.equal(await commitOf(`${repository.path}/inner`), undefined);
+    assert.ok(!repository.isSprung);
+  },
+);
 
-Deno.test("a build learns the commit of its own repository, and runs nothing there", async () => {
-  using repository = new TrappedRepository();
-  const commit = repository.git("rev-parse", "--short", "HEAD");
-  assert.equal(await commitOf(repository.path), commit);
-  Deno.writeTextFileSync(`${repository.path}/inner/file`, "changed");
-  assert.equal(await commitOf(repository.path), `${commit}+CHANGES`);
-  assert.ok(!repository.isSprung);
-});
+Deno.test(
+  "a build learns the commit of its own repository, and runs nothing there",
+  {
+    ignore: lacks("git"),
+  },
+  async () => {
+    using repository = new TrappedRepository();
+    const commit = repository.git("rev-parse", "--short", "HEAD");
+    assert.equal(await commitOf(repository.path), commit);
+    Deno.writeTextFileSync(`${repository.path}/inner/file`, "changed");
+    assert.equal(await commitOf(repository.path), `${commit}+CHANGES`);
+    assert.ok(!repository.isSprung);
+  },
+);
 
 Deno.test("a build by root does not trust the repository of another user", {
-  ignore: NEEDS_ROOT !== undefined,
+  ignore: lacksAbility("root on Linux", NEEDS_ROOT === undefined) ||
+    lacks("git"),
 }, async () => {
   using repository = new TrappedRepository();
   repository.give(NOBODY);

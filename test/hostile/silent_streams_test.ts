@@ -89,5 +89,5 @@ for (const encrypt of [undefined, randomKey(32)]) {
       const lines = victim.output.match(/Too many streams at once/g) ?? [];
       assert.ok(lines.length > 0 && lines.length < MANY / 2, `${lines.length}`);
     });
-  });
+  }, { needs: ["serf"] });
 }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { utf8Bytes } from "../../lib/kit/bytes.ts";
 import { openSnapshotFile } from "../../lib/net/snapshot_disk.ts";
 import { SnapshotError } from "../../lib/net/snapshot_error.ts";
+import { lacksAbility } from "../programs.ts";
 
 const PLAIN = { rejoinAfterLeave: false };
 
@@ -166,7 +167,7 @@ function canMount(): boolean {
 
 Deno.test({
   name: "SnapshotDisk on a full disk takes back what it half wrote",
-  ignore: !canMount(),
+  ignore: lacksAbility("the right to mount a disk", canMount()),
   fn: async () => {
     const folder = await Deno.makeTempDir();
     assert.ok(mountSmall(folder));

@@ -6,7 +6,8 @@ import { manPages } from "../../build/man.ts";
 import { cellsOf, parseMarkdown } from "../../build/markdown.ts";
 import { inline, literal, plain, renderBlocks } from "../../build/roff.ts";
 import { FILE_KEYS } from "../../lib/agent/config_keys.ts";
-import { has, read, run, scratch, serf } from "./tools.ts";
+import { lacks } from "../programs.ts";
+import { read, run, scratch, serf } from "./tools.ts";
 
 Deno.test("docs/commands.md has the commands as their help has them", async () => {
   const page = read("docs/commands.md");
@@ -92,7 +93,7 @@ Deno.test("the pages have signals, exit codes, files and all keys", async () => 
 
 Deno.test({
   name: "groff has no complaint about the pages (wants groff)",
-  ignore: !has("groff"),
+  ignore: lacks("groff"),
   fn: async () => {
     using folder = scratch();
     for (const [name, text] of await manPages()) {

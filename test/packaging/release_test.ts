@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { VERSION } from "../../lib/kit/version.ts";
-import { filesBelow, has, type Outcome, run, scratch } from "./tools.ts";
+import { lacks } from "../programs.ts";
+import { filesBelow, type Outcome, run, scratch } from "./tools.ts";
 
 const LINUX = `serf_${VERSION}_linux_x64`;
 const WINDOWS = `serf_${VERSION}_windows_x64`;
@@ -70,7 +71,7 @@ Deno.test("release packs all systems, twice the same, with sums", async () => {
 
 Deno.test({
   name: "the archive for Linux has all, in a directory (wants tar)",
-  ignore: !has("tar"),
+  ignore: lacks("tar"),
   fn: async () => {
     using folder = scratch();
     const from = executables(folder.path, ["serf-linux-x64"]);
@@ -137,7 +138,7 @@ Deno.test({
 
 Deno.test({
   name: "the archive for Windows is a zip file (wants unzip)",
-  ignore: !has("unzip"),
+  ignore: lacks("unzip"),
   fn: async () => {
     using folder = scratch();
     const from = executables(folder.path, ["serf-windows-x64.exe"]);

@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { type FreeAddress, PortSource } from "../e2e/ports.ts";
 import { until } from "../net/deadline.ts";
-import { has, type Outcome, read, ROOT, run, scratch } from "./tools.ts";
+import { lacks, lacksAbility } from "../programs.ts";
+import { type Outcome, read, ROOT, run, scratch } from "./tools.ts";
 
 const SYSV = "packaging/sysv/serf";
 const HANDLER = "packaging/handlers/haproxy.sh";
 
 Deno.test({
   name: "shellcheck finds nothing in the scripts (wants shellcheck)",
-  ignore: !has("shellcheck"),
+  ignore: lacks("shellcheck"),
   fn: async () => {
     const { code, stdout } = await run([
       ...["shellcheck", "--shell=sh", "--external-sources", SYSV, HANDLER],
@@ -103,8 +104,8 @@ class SysV {
 Deno.test({
   name:
     "the SysV script starts, reloads and stops an agent (wants root and start-stop-daemon)",
-  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0 ||
-    !has("start-stop-daemon"),
+  ignore: Deno.build.os !== "linux" || lacks("start-stop-daemon") ||
+    lacksAbility("root on Linux", Deno.uid() === 0),
   fn: async () => {
     using folder = scratch();
     using ports = new PortSource();
@@ -173,8 +174,8 @@ Deno.test({
 Deno.test({
   name:
     "the SysV script says why an agent cannot start (wants root and start-stop-daemon)",
-  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0 ||
-    !has("start-stop-daemon"),
+  ignore: Deno.build.os !== "linux" || lacks("start-stop-daemon") ||
+    lacksAbility("root on Linux", Deno.uid() === 0),
   fn: async () => {
     using folder = scratch();
     using ports = new PortSource();

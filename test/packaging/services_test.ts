@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { command as agent } from "../../cmd/agent.ts";
 import { allHelp, Transcript } from "../../build/help_text.ts";
-import { has, read, run, scratch } from "./tools.ts";
+import { lacks } from "../programs.ts";
+import { read, run, scratch } from "./tools.ts";
 
 const UNIT = "packaging/systemd/serf.service";
 const PLIST = "packaging/launchd/serf.agent.plist";
@@ -82,7 +83,7 @@ Deno.test("the command lines of services are ours", () => {
 
 Deno.test({
   name: "systemd finds nothing wrong in the unit (wants systemd-analyze)",
-  ignore: !has("systemd-analyze"),
+  ignore: lacks("systemd-analyze"),
   fn: async () => {
     using folder = scratch();
     const path = `${folder.path}/serf.service`;
@@ -109,7 +110,7 @@ const PYTHON = "python3";
 
 Deno.test({
   name: "the property list for launchd is one (wants python3)",
-  ignore: !has(PYTHON),
+  ignore: lacks(PYTHON),
   fn: async () => {
     const { code, stdout, stderr } = await run([
       ...[PYTHON, "-c"],
@@ -133,7 +134,7 @@ Deno.test({
 
 Deno.test({
   name: "the file for WinSW is XML with what it wants (wants python3)",
-  ignore: !has(PYTHON),
+  ignore: lacks(PYTHON),
   fn: async () => {
     const { code, stdout, stderr } = await run([
       ...[PYTHON, "-c"],

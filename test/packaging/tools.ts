@@ -1,4 +1,4 @@
-/** What the tests of this room share: programs that may be there, and files. */
+/** What the tests of this room share: running programs, and files. */
 
 import { join } from "node:path";
 
@@ -33,17 +33,6 @@ export async function run(
 /** Runs serf from its source. */
 export function serf(...args: readonly string[]): Promise<Outcome> {
   return run([Deno.execPath(), "run", "--quiet", "-A", "main.ts", ...args]);
-}
-
-/** Whether a program is installed; a test that wants one says so in its name. */
-export function has(program: string): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
-    try {
-      return Deno.statSync(join(folder, program)).isFile;
-    } catch {
-      return false;
-    }
-  });
 }
 
 export function read(path: string): string {
