@@ -7,6 +7,7 @@ import { filesBelow, read } from "./tools.ts";
 const PAGES = [
   "CHANGELOG.md",
   "COMPATIBILITY.md",
+  "CONTRIBUTING.md",
   "README.md",
   "RELIABILITY.md",
   "SECURITY.md",
@@ -17,6 +18,7 @@ const FILES = new Set([
   ...[
     "CHANGELOG.md",
     "COMPATIBILITY.md",
+    "CONTRIBUTING.md",
     "README.md",
     "RELIABILITY.md",
     "SECURITY.md",
