@@ -4,7 +4,10 @@
  */
 
 import { concatBytes } from "../../../lib/kit/bytes.ts";
-import { expressionSize } from "../../../lib/kit/expression.ts";
+import {
+  EXPRESSION_SIZE_MAX,
+  expressionSize,
+} from "../../../lib/kit/expression.ts";
 import type { Random } from "../../../lib/kit/random.ts";
 import {
   encodeAuth,
@@ -71,6 +74,8 @@ function answerTo(request: AgentRequest, name: string, tally: Tally): string {
   try {
     filterMembers(MEMBERS, request.filter, (expression) => {
       const size = expressionSize(expression);
+      // The compiler refuses it without any work.
+      if (size > EXPRESSION_SIZE_MAX) throw new SyntaxError("too large");
       tally.add("size of expressions in a request", size, name);
       return () => false;
     });
