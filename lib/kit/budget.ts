@@ -42,11 +42,6 @@ export class Budget {
     return true;
   }
 
-  /** Whether nothing is missing, so that a new budget would be the same. */
-  isFull(nowMs: number): boolean {
-    return this.has(this.#rate.burst, nowMs);
-  }
-
   #fill(nowMs: number): void {
     const { perSecond, burst } = this.#rate;
     const seconds = (nowMs - (this.#filledMs ?? nowMs)) / 1_000;

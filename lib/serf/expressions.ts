@@ -21,6 +21,7 @@ import {
   type Matcher,
   matchWork,
 } from "../kit/expression.ts";
+import { ipOfEndpoint, sourceOfIp } from "../kit/source.ts";
 import type { SerfLimits } from "./limits.ts";
 
 /** Where a query came from: the address of a packet or stream; absent for ours. */
@@ -140,7 +141,7 @@ export class Expressions {
   #spend(work: number, source: QuerySource, nowMs: number): boolean {
     const isOwn = source === undefined;
     if (!isOwn && !this.#overAll.has(work, nowMs)) return false;
-    const payer = isOwn ? OWN : hostOf(source);
+    const payer = isOwn ? OWN : sourceOfIp(ipOfEndpoint(source));
     if (!this.#perSource.take(payer, work, nowMs)) return false;
     if (!isOwn) this.#overAll.take(work, nowMs);
     return true;
@@ -165,10 +166,4 @@ export class Expressions {
       this.#compiledSize -= size;
     }
   }
-}
-
-/** An address without its port, which a sender chooses at will. */
-function hostOf(address: string): string {
-  const colon = address.lastIndexOf(":");
-  return colon < 0 ? address : address.slice(0, colon);
 }

@@ -41,12 +41,12 @@ Deno.test("Budget never lets more pass than its rate and its burst", () => {
   }));
 });
 
-Deno.test("Budget is full again when what was spent has come back", () => {
+Deno.test("Budget has what is left, and gains it back", () => {
   const budget = new Budget({ perSecond: 2, burst: 4 });
-  assert.equal(budget.isFull(0), true);
+  assert.equal(budget.has(4, 0), true);
   budget.take(4, 0);
-  assert.equal(budget.isFull(1_999), false);
-  assert.equal(budget.isFull(2_000), true);
+  assert.equal(budget.has(4, 1_999), false);
+  assert.equal(budget.has(4, 2_000), true);
 });
 
 Deno.test("SourceBudgets keeps sources apart", () => {
